@@ -1,0 +1,287 @@
+"""Clip: the frames of a video, the masks that are known, and how to load, cut, save and look at them."""
+
+import base64
+import html
+import io
+import re
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, UInt8
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from . import draw, masks as mask_files
+from .atomic import whole_folder
+from .errors import InputError
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+
+
+def normalise(frames: UInt8[np.ndarray, "... H W 3"] | UInt8[Tensor, "... H W 3"]) -> Float[Tensor, "... 3 H W"]:
+    """Pixels 0..255 to what a model expects: floats with ImageNet's mean and standard deviation, channels first."""
+    pixels = torch.as_tensor(frames).movedim(-1, -3).float() / 255
+    mean, std = (torch.tensor(x, device=pixels.device)[:, None, None] for x in (IMAGENET_MEAN, IMAGENET_STD))
+    return (pixels - mean) / std
+
+
+@dataclass(repr=False)
+class Clip:
+    """A video clip.
+
+    frames: uint8 (T,H,W,3) RGB · masks: uint8 (T,H,W) object ids, 0 background, 255 void, or None · frame_names: file
+    stems · truth: exact correspondence, where the clip was rendered (see datasets.world).
+    """
+
+    frames: UInt8[np.ndarray, "T H W 3"]
+    masks: UInt8[np.ndarray, "T H W"] | None = None
+    name: str = "clip"
+    frame_names: list[str] = field(default_factory=list)
+    fps: float = 24.0
+    truth: Any = None
+
+    def __post_init__(self):
+        if self.frames.ndim != 4 or self.frames.shape[-1] != 3 or self.frames.dtype != np.uint8 or not len(self.frames):
+            raise InputError(f"frames must be uint8 (T,H,W,3) with T >= 1, got {self.frames.dtype} {self.frames.shape}")
+        if self.masks is not None and (self.masks.shape != self.frames.shape[:3] or self.masks.dtype != np.uint8):
+            raise InputError(
+                f"masks must be uint8 {self.frames.shape[:3]} like the frames, got {self.masks.dtype} {self.masks.shape}"
+            )
+        self.frame_names = self.frame_names or [f"{t:05d}" for t in range(len(self.frames))]
+
+    @property
+    def annotated(self) -> Bool[np.ndarray, "T"]:
+        """Which frames have a mask; where there is none, the mask is void (255) all over."""
+        if self.masks is None:
+            return np.zeros(len(self), dtype=bool)
+        return (self.masks != mask_files.VOID).any((1, 2))
+
+    @property
+    def object_ids(self) -> UInt8[np.ndarray, "k"]:
+        """The ids in the masks, ascending, without background and void."""
+        return mask_files.object_ids(self.masks) if self.masks is not None else np.zeros(0, dtype=np.uint8)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W) in pixels."""
+        return self.frames.shape[1:3]
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def __getitem__(self, which: int | slice) -> "Clip":
+        """A shorter clip: `clip[10:20]`, `clip[::5]`; a single number gives a clip of one frame."""
+        if isinstance(which, (int, np.integer)):
+            if not -len(self) <= which < len(self):
+                raise IndexError(f"frame {which} is outside clip '{self.name}', whose {len(self)} frames are 0..{len(self) - 1}")
+            which = slice(which % len(self), which % len(self) + 1)
+        if not len(range(len(self))[which]):
+            raise IndexError(f"{which} takes no frame of clip '{self.name}', whose {len(self)} frames are 0..{len(self) - 1}")
+        return replace(
+            self,
+            frames=self.frames[which],
+            masks=None if self.masks is None else self.masks[which],
+            frame_names=self.frame_names[which],
+            fps=self.fps / abs(which.step or 1),
+            truth=None if self.truth is None else self.truth[which],
+        )
+
+    def images(self, start: int = 0, stop: int | None = None) -> Float[Tensor, "t 3 H W"]:
+        """Frames start..stop as a model wants them: float, ImageNet-normalised."""
+        return normalise(self.frames[start:stop])
+
+    def resize(self, size: tuple[int, int] | None = None, *, short_side: int | None = None) -> "Clip":
+        """Another size, (H, W) or by the shorter side; masks take the nearest pixel, so no new ids arise. Drops `truth`."""
+        height, width = size or scaled(self.size, short_side)
+        shrink = lambda pixels, how: np.stack([np.asarray(Image.fromarray(p).resize((width, height), how)) for p in pixels])
+        frames = shrink(self.frames, Image.Resampling.BICUBIC)
+        masks = None if self.masks is None else shrink(self.masks, Image.Resampling.NEAREST)
+        return replace(self, frames=frames, masks=masks, truth=None)
+
+    @classmethod
+    def load(
+        cls,
+        source: str | Path,
+        masks: str | Path | None = None,
+        *,
+        short_side: int | None = None,
+        every: int = 1,
+        soft_edges: str = "refuse",
+    ) -> "Clip":
+        """Load a folder of frames, a video file, or one clip of a DAVIS-style tree.
+
+        source: `clip/`, `clip.mp4`, or `ROOT/JPEGImages/480p/NAME`, whose masks in `ROOT/Annotations` are found.
+        masks: a folder of PNGs named like the frames (some may be missing), or one PNG: it belongs to the frame of its
+        name, or else to the first. Palette or grey PNG of ids; grey of only 0 and 255 is one object, id 1.
+        short_side: resize so that the shorter side has this many pixels. every: take every n-th frame.
+        soft_edges: what to do with masks whose edges were smoothed into other ids: "refuse", "nearest" (mend), "keep".
+        Raises InputError with a sentence that names the file and the mend.
+        """
+        source = Path(source)
+        if every < 1:
+            raise InputError(f"every={every} takes no frame: give 1 or more")
+        if short_side is not None and short_side < 1:
+            raise InputError(f"short_side={short_side} leaves no pixel: give 1 or more")
+        if not source.exists():
+            raise InputError(f"{source} does not exist: give a video file or a folder of frames")
+        if source.is_dir():
+            frames, names, full_size = load_frames(source, short_side, every)
+            fps = 24.0 / every
+        else:
+            from .video import read_video
+
+            frames, fps, full_size, count = read_video(source, short_side=short_side, every=every)
+            names = [f"{t:05d}" for t in range(0, count, every)]
+        masks = masks or annotations_beside(source)
+        name = source.name if source.is_dir() else source.stem
+        clip = cls(frames, name=name, frame_names=names, fps=fps)
+        if masks is not None:
+            clip.masks = load_masks(Path(masks), clip, full_size, soft_edges)
+        return clip
+
+    def save(self, root: str | Path, resolution: str = "480p", quality: int = 95) -> None:
+        """Write a DAVIS-style tree: ROOT/JPEGImages/RESOLUTION/NAME/00000.jpg and ROOT/Annotations/.../00000.png."""
+        with whole_folder(Path(root, "JPEGImages", resolution, self.name)) as folder:
+            for name, frame in zip(self.frame_names, self.frames):
+                Image.fromarray(frame).save(folder / f"{name}.jpg", quality=quality, subsampling=0)
+        if self.masks is not None:
+            with whole_folder(Path(root, "Annotations", resolution, self.name)) as folder:
+                for name, mask, known in zip(self.frame_names, self.masks, self.annotated):
+                    if known:
+                        mask_files.write_mask(folder / f"{name}.png", mask)
+
+    def save_overlay(self, path: str | Path) -> None:
+        """Write the clip with its masks painted over it, as .mp4 or .gif."""
+        from .video import write_video
+
+        write_video(path, draw.overlay(self.frames, self.masks), fps=self.fps)
+
+    def contact_sheet(self, count: int = 8) -> Image.Image:
+        """Some frames, evenly spaced, with their masks, in one picture."""
+        shown = np.unique(np.linspace(0, len(self) - 1, count).round().astype(int))
+        masks = None if self.masks is None else self.masks[shown]
+        return draw.contact_sheet(draw.overlay(self.frames[shown], masks), [f"frame {t}" for t in shown])
+
+    def __repr__(self) -> str:
+        ids = ", ".join(map(str, self.object_ids)) or "none"
+        height, width = self.size
+        return f"Clip '{self.name}': {len(self)} frames of {height}x{width}, {self.annotated.sum()} annotated, object ids: {ids}"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{html.escape(repr(self))}</p>{picture_html(self.contact_sheet(), f'Contact sheet. {self!r}')}"
+
+
+def picture_html(picture: Image.Image, alt: str) -> str:
+    """An <img> that carries its own data."""
+    data = io.BytesIO()
+    picture.save(data, format="JPEG", quality=90)
+    return f'<img alt="{html.escape(alt)}" src="data:image/jpeg;base64,{base64.b64encode(data.getvalue()).decode()}">'
+
+
+def scaled(size: tuple[int, int], short_side: int | None) -> tuple[int, int]:
+    """(H, W) after the shorter side becomes `short_side`; unchanged for None."""
+    ratio = 1 if short_side is None else short_side / min(size)
+    return max(1, round(size[0] * ratio)), max(1, round(size[1] * ratio))
+
+
+def natural_order(path: Path) -> list:
+    """Sort key: frame2 before frame10."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", path.name)]
+
+
+def load_frames(folder: Path, short_side: int | None, every: int) -> tuple[np.ndarray, list[str], tuple[int, int]]:
+    """Frames (T,H,W,3), their names, and the size before resizing."""
+    if (folder / "JPEGImages").is_dir():
+        raise InputError(f"{folder} is a whole data set: give one clip of it, such as {folder / 'JPEGImages' / '480p' / 'NAME'}")
+    paths = sorted(
+        (p for p in folder.iterdir() if p.suffix.lower() in IMAGE_ENDINGS and not p.name.startswith(".")), key=natural_order
+    )
+    if not paths:
+        raise InputError(f"{folder} holds no frames: it should hold images ({', '.join(IMAGE_ENDINGS)})")
+    stems = [p.stem for p in paths]
+    if len(set(stems)) < len(stems):
+        twice = next(s for s in stems if stems.count(s) > 1)
+        raise InputError(f"{folder} holds two images named '{twice}': keep frames and masks in folders of their own")
+    with ThreadPoolExecutor() as pool:
+        read = list(pool.map(lambda path: read_frame(path, short_side), paths[::every]))
+    full_size = read[0][1]
+    for path, (_, size) in zip(paths[::every], read):
+        if size != full_size:
+            raise InputError(
+                f"{path} is {size[0]}x{size[1]} pixels but {paths[0].name} is {full_size[0]}x{full_size[1]} (height x width): "
+                "all frames of a clip must have one size"
+            )
+    return np.stack([frame for frame, _ in read]), stems[::every], full_size
+
+
+def read_frame(path: Path, short_side: int | None) -> tuple[UInt8[np.ndarray, "H W 3"], tuple[int, int]]:
+    """One image file as RGB, upright, and its size (H, W) before resizing."""
+    try:
+        with Image.open(path) as file:
+            image = ImageOps.exif_transpose(file)
+            if image.mode.startswith("I"):  # 16-bit grey: Pillow's own conversion would clip at 255
+                image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+            image = image.convert("RGB")
+    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        raise InputError(f"{path} cannot be read as an image ({error}): replace or remove it") from None
+    full_size = (image.height, image.width)
+    if short_side is not None:
+        height, width = scaled(full_size, short_side)
+        image = image.resize((width, height), Image.Resampling.BICUBIC)
+    return np.asarray(image), full_size
+
+
+def annotations_beside(source: Path) -> Path | None:
+    """ROOT/Annotations/480p/NAME for ROOT/JPEGImages/480p/NAME, where it exists."""
+    parts = source.absolute().parts
+    if "JPEGImages" not in parts:
+        return None
+    at = len(parts) - 1 - parts[::-1].index("JPEGImages")
+    folder = Path(*parts[:at], "Annotations", *parts[at + 1 :])
+    return folder if folder.is_dir() else None
+
+
+def load_masks(source: Path, clip: Clip, full_size: tuple[int, int], soft_edges: str) -> UInt8[np.ndarray, "T H W"]:
+    """The masks of a clip, void where there is no file."""
+    if soft_edges not in ("refuse", "nearest", "keep"):
+        raise InputError(f"soft_edges='{soft_edges}': choose 'refuse', 'nearest' or 'keep'")
+    if source.is_dir():
+        paths = sorted((p for p in source.glob("*.png") if not p.name.startswith(".")), key=natural_order)
+        if not paths:
+            raise InputError(f"{source} holds no masks: it should hold PNGs named like the frames of {clip.name}")
+        at_frame = {p: p.stem for p in paths}
+    else:
+        at_frame = {source: source.stem if source.stem in clip.frame_names else clip.frame_names[0]}
+    height, width = clip.size
+    masks = np.full((len(clip), height, width), mask_files.VOID, dtype=np.uint8)
+    found = {path: clip.frame_names.index(stem) for path, stem in at_frame.items() if stem in clip.frame_names}
+    if not found:
+        raise InputError(f"no mask in {source} is named like a frame of {clip.name} ({clip.frame_names[0]}.png ...)")
+    all_grey = True
+    for path, t in found.items():
+        ids, grey = mask_files.read_mask(path)
+        if ids.shape != full_size:
+            raise InputError(
+                f"{path} is {ids.shape[0]}x{ids.shape[1]} pixels but its frame is {full_size[0]}x{full_size[1]} "
+                "(height x width): save the mask at the size of the frame"
+            )
+        soft = mask_files.soft_edge_ids(ids) if grey and soft_edges != "keep" else ()
+        if len(soft) > 8:
+            if soft_edges == "refuse":
+                raise InputError(
+                    f"{path} holds {len(np.unique(ids))} ids, {len(soft)} of them only along edges, as smoothing makes them: "
+                    "save it without anti-aliasing, or load it with soft_edges='nearest' to give those pixels the nearest id"
+                )
+            ids = mask_files.nearest_ids(ids, np.setdiff1d(np.unique(ids), soft))
+        masks[t] = np.asarray(Image.fromarray(ids).resize((width, height), Image.Resampling.NEAREST))
+        all_grey &= grey
+    if all_grey and mask_files.object_ids(masks).size == 0 and (masks[list(found.values())] == 0).any():
+        annotated = masks[list(found.values())]
+        masks[list(found.values())] = np.where(annotated == 255, 1, annotated)  # a binary mask: white is the object
+    return masks

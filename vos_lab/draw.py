@@ -1,0 +1,53 @@
+"""Masks painted over frames, in colours that colour-blind people can tell apart. No matplotlib."""
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image, ImageDraw
+
+# Okabe and Ito's palette without black: object 1 is orange, object 2 sky blue, and so on, round and round.
+OKABE_ITO = np.array(
+    [(230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167)], dtype=np.uint8
+)
+
+
+def colour_of(object_id: int) -> tuple[int, int, int]:
+    """The colour of an object id from 1 on."""
+    return tuple(int(x) for x in OKABE_ITO[(object_id - 1) % len(OKABE_ITO)])
+
+
+def overlay(
+    frames: UInt8[np.ndarray, "T H W 3"], masks: UInt8[np.ndarray, "T H W"] | None, opacity: float = 0.5
+) -> UInt8[np.ndarray, "T H W 3"]:
+    """Objects tinted, with a white rim so that they can be seen in grey as well; void and background stay as they are."""
+    if masks is None:
+        return frames.copy()
+    colours = np.zeros((256, 3), dtype=np.float32)
+    colours[1:255] = [colour_of(i) for i in range(1, 255)]
+    painted = frames.copy()
+    for frame, mask in zip(painted, masks):
+        inside = (mask > 0) & (mask < 255)
+        frame[inside] = (1 - opacity) * frame[inside] + opacity * colours[mask[inside]]
+        rim = np.zeros_like(inside)
+        rim[:, 1:] |= mask[:, 1:] != mask[:, :-1]
+        rim[1:] |= mask[1:] != mask[:-1]
+        frame[rim & (mask < 255)] = 255
+    return painted
+
+
+def contact_sheet(
+    frames: UInt8[np.ndarray, "T H W 3"], labels: list[str], columns: int = 4, width: int = 960
+) -> Image.Image:
+    """The frames in rows, each with its label, in one picture of the given width in pixels."""
+    columns = min(columns, len(frames))
+    tile_w = width // columns
+    tile_h = max(1, round(tile_w * frames.shape[1] / frames.shape[2]))
+    rows = -(-len(frames) // columns)
+    sheet = Image.new("RGB", (tile_w * columns, tile_h * rows), "white")
+    pen = ImageDraw.Draw(sheet)
+    for i, (frame, label) in enumerate(zip(frames, labels)):
+        corner = (i % columns * tile_w, i // columns * tile_h)
+        sheet.paste(Image.fromarray(frame).resize((tile_w - 4, tile_h - 4)), corner)
+        box = pen.textbbox((corner[0] + 6, corner[1] + 4), label, font_size=14)
+        pen.rectangle((box[0] - 3, box[1] - 2, box[2] + 3, box[3] + 2), fill="black")
+        pen.text((corner[0] + 6, corner[1] + 4), label, fill="white", font_size=14)
+    return sheet

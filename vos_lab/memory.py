@@ -1,0 +1,245 @@
+"""Memory: the one idea of this kit.
+
+    affinity = softmax over memory of a similarity between keys;  readout = values weighted by it
+
+A frame has h*w cells. `m` counts the query cells of the current frame, `n` the memory cells of all remembered frames. Every model,
+loss, plot and lab calls these functions; nobody writes the formula a second time.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+from .errors import InputError
+
+Kind = Literal["l2", "dot", "cosine", "anisotropic"]
+SLICE = 2**24  # affinity entries that `read` holds at a time: 64 MB in float32
+
+
+def similarity(
+    memory_key: Float[Tensor, "b c n"],
+    query_key: Float[Tensor, "b c m"],
+    kind: Kind = "l2",
+    shrinkage: Float[Tensor, "b 1 n"] | None = None,
+    selection: Float[Tensor, "b c m"] | None = None,
+) -> Float[Tensor, "b n m"]:
+    """How well each memory cell k matches each query cell q; higher is better.
+
+    l2           -|k - q|^2 / sqrt(c), up to a constant per query cell (Cheng et al. 2021, STCN)
+    dot          k.q / sqrt(c)
+    cosine       k.q / (|k| |q|)
+    anisotropic  -s * sum_c e_c (k_c - q_c)^2 / sqrt(c), with a shrinkage s per memory cell and a selection e per query cell
+                 and channel, each 1 where not given (Cheng and Schwing 2022, XMem)
+    """
+    c = memory_key.shape[1]
+    if query_key.shape[1] != c:
+        raise InputError(f"memory keys have {c} channels and query keys {query_key.shape[1]}: both must come from one model")
+    if kind != "anisotropic" and (shrinkage is not None or selection is not None):
+        raise InputError(f"shrinkage and selection belong to kind='anisotropic', not to kind='{kind}'")
+    memory_rows = memory_key.transpose(1, 2)  # (b,n,c)
+    if kind == "l2":
+        # -|k - q|^2 = 2 k.q - |k|^2 - |q|^2, and |q|^2 is the same for every memory cell of a query cell:
+        # the softmax over memory cannot see it, so it is left out.
+        norm = memory_key.square().sum(1).unsqueeze(2)  # (b,n,1)
+        return (2 * memory_rows @ query_key - norm) / math.sqrt(c)
+    if kind == "dot":
+        return memory_rows @ query_key / math.sqrt(c)
+    if kind == "cosine":
+        return F.normalize(memory_rows, dim=2) @ F.normalize(query_key, dim=1)
+    if kind == "anisotropic":
+        e = torch.ones_like(query_key) if selection is None else selection
+        # the same expansion, now with a weight per channel; here |q|^2 stays, since s scales it differently per memory cell
+        distance = memory_rows.square() @ e - 2 * memory_rows @ (query_key * e) + (e * query_key.square()).sum(1, keepdim=True)
+        s = 1.0 if shrinkage is None else shrinkage.transpose(1, 2)  # (b,n,1)
+        return -s * distance / math.sqrt(c)
+    raise InputError(f"similarity kind '{kind}' is unknown: choose l2, dot, cosine or anisotropic")
+
+
+def affinity(
+    similarity: Float[Tensor, "b n m"],
+    top_k: int | None = None,
+    temperature: float = 1.0,
+    prior: Float[Tensor, "#b #n #m"] | None = None,
+) -> Float[Tensor, "b n m"]:
+    """Softmax over memory: each column says where one query cell looks, and sums to 1.
+
+    top_k: keep only the k best memory cells of each query cell (all of them where memory holds fewer).
+    temperature: divides the similarity; small is sharp. prior: log-weights that are added to it.
+    """
+    logits = scores(similarity, top_k, temperature, prior)
+    if top_k is None or top_k >= logits.shape[1]:
+        return logits.softmax(dim=1)
+    best, where = logits.topk(top_k, dim=1)  # (b,k,m)
+    return torch.zeros_like(logits).scatter(1, where, best.softmax(dim=1))
+
+
+def scores(similarity, top_k, temperature, prior) -> Float[Tensor, "b n m"]:
+    """What the softmax is taken of, options checked."""
+    if similarity.shape[1] == 0:
+        raise InputError("memory is empty: write a frame before reading")
+    if top_k is not None and top_k < 1:
+        raise InputError(f"top_k={top_k} keeps no memory cell: give 1 or more, or None for all")
+    if not temperature > 0:
+        raise InputError(f"temperature={temperature} must be above 0")
+    logits = similarity / temperature
+    return logits if prior is None else logits + prior
+
+
+def read(
+    memory_key: Float[Tensor, "b c n"],
+    query_key: Float[Tensor, "b c m"],
+    values: Float[Tensor, "b k cv n"],
+    *,
+    top_k: int | None = None,
+    kind: Kind = "l2",
+    temperature: float = 1.0,
+    prior: Float[Tensor, "#b #n #m"] | None = None,
+    shrinkage: Float[Tensor, "b 1 n"] | None = None,
+    selection: Float[Tensor, "b c m"] | None = None,
+) -> Float[Tensor, "b k cv m"]:
+    """Values of all k objects, weighted by one affinity: `values @ affinity(similarity(...))`, in less memory and time.
+
+    Query cells do not see each other, so they are taken in slices, and the affinity of only one slice exists at a time. With
+    top_k, only the k values that a query cell keeps are fetched and summed; the other weights are 0.
+    """
+    b, objects, channels, n = values.shape
+    m = query_key.shape[2]
+    if memory_key.shape[2] != n:
+        raise InputError(f"memory has {memory_key.shape[2]} keys but {n} values: each memory cell needs both")
+    step = max(1, SLICE // max(1, n * b))
+    table = values.permute(0, 3, 1, 2).flatten(2)  # (b,n,k*cv): what each memory cell holds, for all objects
+    readout = []
+    for start in range(0, m, step):
+        part = slice(start, start + step)
+        sliced = similarity(
+            memory_key, query_key[:, :, part], kind, shrinkage, None if selection is None else selection[:, :, part]
+        )
+        prior_part = prior if prior is None or prior.shape[2] == 1 else prior[:, :, part]
+        if top_k is None or top_k >= n:
+            weights = affinity(sliced, None, temperature, prior_part)  # (b,n,step)
+            readout.append(weights.transpose(1, 2) @ table)  # (b,step,k*cv)
+        else:
+            best, where = scores(sliced, top_k, temperature, prior_part).topk(top_k, dim=1)  # (b,top_k,step)
+            weights = best.softmax(dim=1)
+            readout.append(torch.stack([weighted_rows(*one) for one in zip(table, where.mT, weights.mT)]))
+    return torch.cat(readout, 1).unflatten(2, (objects, channels)).permute(0, 2, 3, 1)  # (b,k,cv,m)
+
+
+def weighted_rows(
+    table: Float[Tensor, "n c"], where: Int[Tensor, "m top"], weights: Float[Tensor, "m top"]
+) -> Float[Tensor, "m c"]:
+    """sum_i weights[:, i] * table[where[:, i]], without building the (m,top,c) rows."""
+    return F.embedding_bag(where.contiguous(), table, per_sample_weights=weights.contiguous(), mode="sum")
+
+
+class MemoryBank:
+    """Keys and values of the remembered frames.
+
+    One buffer holds them, a slot of h*w cells per frame, so that reading never copies. A softmax does not care for the order of
+    memory cells: when a frame leaves, the last slot moves into its place.
+    """
+
+    def __init__(self):
+        self.slots: list[int] = []  # the frame in each slot
+        self._keys: Tensor = torch.empty(0)  # (slots,h*w,c)
+        self._values: Tensor = torch.empty(0)  # (slots,h*w,k,cv)
+
+    @property
+    def frames(self) -> list[int]:
+        """The remembered frames, oldest first."""
+        return sorted(self.slots)
+
+    @property
+    def keys(self) -> Float[Tensor, "1 c n"]:
+        return self._keys[: len(self.slots)].flatten(0, 1).T[None]
+
+    @property
+    def values(self) -> Float[Tensor, "1 k cv n"]:
+        return self._values[: len(self.slots)].flatten(0, 1).permute(1, 2, 0)[None]
+
+    @property
+    def bytes(self) -> int:
+        """Memory of the remembered keys and values."""
+        return sum(x[: len(self.slots)].nbytes for x in (self._keys, self._values))
+
+    def write(self, frame: int, key: Float[Tensor, "1 c h w"], value: Float[Tensor, "1 k cv h w"]) -> None:
+        """Remember one frame."""
+        key, value = key[0].flatten(1).T, value[0].flatten(2).permute(2, 0, 1)  # (h*w,c), (h*w,k,cv)
+        slot = len(self.slots)
+        if slot == len(self._keys):  # full: twice the slots, so that n frames cost n copies on the whole
+            self._keys, self._values = (
+                torch.cat([old.to(new), new.new_empty(max(1, slot), *new.shape)]) if slot else new.new_empty(1, *new.shape)
+                for old, new in ((self._keys, key), (self._values, value))
+            )
+        self._keys[slot], self._values[slot] = key, value
+        self.slots.append(frame)
+
+    def keep(self, frames: list[int]) -> None:
+        """Forget all frames but these."""
+        for frame in [f for f in self.slots if f not in frames]:
+            gap, last = self.slots.index(frame), len(self.slots) - 1
+            self._keys[gap], self._values[gap] = self._keys[last], self._values[last]
+            self.slots[gap] = self.slots[last]
+            self.slots.pop()
+
+    def read(self, query_key: Float[Tensor, "1 c h w"], read=read, **options) -> Float[Tensor, "1 k cv h w"]:
+        """What the remembered values say about each query cell; options as for `memory.read`."""
+        readout = read(self.keys, query_key.flatten(2), self.values, **options)  # (1,k,cv,m)
+        return readout.unflatten(3, query_key.shape[2:])
+
+
+class Policy(Protocol):
+    """Decides what to remember."""
+
+    def keep(self, frames: list[int]) -> list[int]:
+        """Given the remembered frames, oldest first, and the new frame at the end: those that stay."""
+
+
+@dataclass(frozen=True)
+class EveryNth:
+    """Remember the first frame and every n-th, for ever (STCN: n = 5). With include_last also the previous frame."""
+
+    every: int = 5
+    include_last: bool = False
+
+    def __post_init__(self):
+        at_least_one(every=self.every)
+
+    def keep(self, frames: list[int]) -> list[int]:
+        first, new = frames[0], frames[-1]
+        return [f for f in frames if f == first or f % self.every == 0 or (self.include_last and f == new)]
+
+
+@dataclass(frozen=True)
+class Fifo:
+    """A queue of fixed length: every n-th frame enters, the oldest leaves, the first frame too."""
+
+    size: int = 5
+    every: int = 1
+
+    def __post_init__(self):
+        at_least_one(size=self.size, every=self.every)
+
+    def keep(self, frames: list[int]) -> list[int]:
+        first, new = frames[0], frames[-1]
+        queue = frames if new == first or new % self.every == 0 else frames[:-1]
+        return queue[-self.size :]
+
+
+@dataclass(frozen=True)
+class FirstAndLast:
+    """Remember the first frame, whose mask is given, and the previous one."""
+
+    def keep(self, frames: list[int]) -> list[int]:
+        return sorted({frames[0], frames[-1]})
+
+
+def at_least_one(**numbers: int) -> None:
+    for name, number in numbers.items():
+        if number < 1:
+            raise InputError(f"{name}={number} remembers nothing: give 1 or more")

@@ -1,0 +1,223 @@
+"""Region similarity J and contour accuracy F, exact to the DAVIS tool (Perazzi et al. 2016, Pont-Tuset et al. 2017).
+
+J and F of many masks are computed at once. F needs "is there a boundary within r pixels?" for every pixel of every mask: a
+dilation. Here 64 masks share one 64-bit word per pixel, a bit each, so that one `|` of two shifted images dilates all of them.
+"""
+
+import html
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt8, UInt64
+
+from .errors import InputError
+from .masks import VOID, object_ids
+
+Masks = Bool[np.ndarray, "n H W"]
+Words = UInt64[np.ndarray, "g H W"]
+
+
+def region_similarity(truth: Masks, prediction: Masks) -> Float[np.ndarray, "n"]:
+    """J = |intersection| / |union| of each pair of masks; 1 where both are empty."""
+    same_shape(truth, prediction)
+    intersection, union = (truth & prediction).sum((1, 2)), (truth | prediction).sum((1, 2))
+    return np.where(union == 0, 1.0, intersection / np.maximum(union, 1))
+
+
+def contour_accuracy(truth: Masks, prediction: Masks, radius: int | None = None) -> Float[np.ndarray, "n"]:
+    """F = 2PR / (P+R) of each pair of masks, P and R being the shares of one boundary within `radius` pixels of the other.
+
+    radius: 0.8 % of the image diagonal, rounded up, unless given. Two empty boundaries give 1, an empty one against another 0.
+    """
+    same_shape(truth, prediction)
+    count, height, width = truth.shape
+    if radius is None:
+        radius = math.ceil(0.008 * math.hypot(height, width))
+    true_edge, guessed_edge = boundary(pack(truth)), boundary(pack(prediction))
+    true_total, guessed_total = count_bits(true_edge, count), count_bits(guessed_edge, count)
+    recall = count_bits(true_edge & dilate(guessed_edge, radius), count) / np.maximum(true_total, 1)
+    precision = count_bits(guessed_edge & dilate(true_edge, radius), count) / np.maximum(guessed_total, 1)
+    f = 2 * precision * recall / np.where(precision + recall == 0, 1, precision + recall)
+    return np.where((true_total == 0) & (guessed_total == 0), 1.0, f)
+
+
+def same_shape(truth: np.ndarray, prediction: np.ndarray) -> None:
+    if truth.shape != prediction.shape:
+        raise InputError(f"truth and prediction must have one shape, got {truth.shape} and {prediction.shape}")
+
+
+def pack(masks: Masks) -> Words:
+    """Put 64 masks into the bits of one word per pixel: (n,H,W) bool -> (ceil(n/64),H,W)."""
+    words = np.zeros((-(-len(masks) // 64), *masks.shape[1:]), dtype=np.uint64)
+    for i, mask in enumerate(masks):
+        words[i // 64] |= mask.astype(np.uint64) << np.uint64(i % 64)
+    return words
+
+
+def count_bits(words: Words, count: int) -> np.ndarray:
+    """In how many pixels each of the `count` masks is on. Boundaries are thin: most words are 0 and are skipped."""
+    totals = []
+    for group in words:
+        busy = group[group != 0].astype("<u8")  # (p,) little-endian, so that byte 0 holds masks 0..7 on every machine
+        bits = np.unpackbits(busy.view(np.uint8).reshape(-1, 8), axis=1, bitorder="little")  # (p,64)
+        totals.append(bits.sum(0, dtype=np.int64))
+    return np.concatenate(totals)[:count] if totals else np.zeros(0, dtype=np.int64)
+
+
+def boundary(masks: Words) -> Words:
+    """Pixels that differ from their east, south or south-east neighbour; beyond the border a pixel equals its neighbour."""
+    padded = np.pad(masks, ((0, 0), (0, 1), (0, 1)), mode="edge")
+    east, south, south_east = padded[:, :-1, 1:], padded[:, 1:, :-1], padded[:, 1:, 1:]
+    return (masks ^ east) | (masks ^ south) | (masks ^ south_east)
+
+
+def dilate(masks: Words, radius: int) -> Words:
+    """Grow each mask by a disk: on where some pixel within `radius` (Euclidean, inclusive) is on.
+
+    Row by row of the disk: the row at height y reaches sqrt(radius^2 - y^2) pixels to either side.
+    """
+    height, width = masks.shape[1:]
+    grown = np.zeros_like(masks)
+    rows, reach = masks.copy(), 0  # masks, grown sideways by `reach`
+    for y in range(min(radius, height - 1), -1, -1):  # from the top row of the disk, the narrowest, to its middle
+        while reach < min(math.isqrt(radius * radius - y * y), width - 1):
+            reach += 1
+            rows[:, :, reach:] |= masks[:, :, :-reach]
+            rows[:, :, :-reach] |= masks[:, :, reach:]
+        grown[:, y:] |= rows[:, : height - y]
+        grown[:, : height - y] |= rows[:, y:]
+    return grown
+
+
+def mean(values: Float[np.ndarray, "t"]) -> float:
+    """The mean over frames, without those that are not scored (nan)."""
+    scored = values[~np.isnan(values)]
+    return float(scored.mean()) if scored.size else math.nan
+
+
+def recall(values: Float[np.ndarray, "t"]) -> float:
+    """The share of scored frames above 0.5."""
+    scored = values[~np.isnan(values)]
+    return float((scored > 0.5).mean()) if scored.size else math.nan
+
+
+def decay(values: Float[np.ndarray, "t"]) -> float:
+    """How much is lost over the clip: mean of the first quarter minus mean of the last; neighbouring quarters share a frame."""
+    edges = (np.round(np.linspace(1, len(values), 5) + 1e-10) - 1).astype(int)
+    return mean(values[edges[0] : edges[1] + 1]) - mean(values[edges[3] : edges[4] + 1])
+
+
+STATISTICS = {"mean": mean, "recall": recall, "decay": decay}
+
+
+@dataclass(repr=False)
+class Scores:
+    """J and F of each object in each frame, nan where a frame is not scored; prints as a table.
+
+    `scores.J["mean"]` is the mean over objects, `scores.per_object["J"]["mean"]` one number per object.
+    """
+
+    object_ids: list[int]
+    j: Float[np.ndarray, "k T"]
+    f: Float[np.ndarray, "k T"]
+    name: str = ""
+
+    @property
+    def per_object(self) -> dict[str, dict[str, list[float]]]:
+        """{"J" | "F": {"mean" | "recall" | "decay": one number per object}}"""
+        return {
+            measure: {name: [of(row[scored_span(row)]) for row in values] for name, of in STATISTICS.items()}
+            for measure, values in (("J", self.j), ("F", self.f))
+        }
+
+    @property
+    def J(self) -> dict[str, float]:
+        """Mean, recall and decay of region similarity, each the mean over objects."""
+        return {name: mean(np.array(values)) for name, values in self.per_object["J"].items()}
+
+    @property
+    def F(self) -> dict[str, float]:
+        """Mean, recall and decay of contour accuracy, each the mean over objects."""
+        return {name: mean(np.array(values)) for name, values in self.per_object["F"].items()}
+
+    @property
+    def JF(self) -> float:
+        """J&F: the mean of J mean and F mean, the score that papers rank by."""
+        return (self.J["mean"] + self.F["mean"]) / 2
+
+    def rows(self) -> list[list]:
+        """A row per object and one for their mean: object, J&F, J mean, recall, decay, F mean, recall, decay."""
+        per_object = self.per_object
+        rows = []
+        for i, object_id in enumerate(self.object_ids):
+            j, f = ([per_object[measure][s][i] for s in STATISTICS] for measure in "JF")
+            rows.append([f"object {object_id}", (j[0] + f[0]) / 2, *j, *f])
+        rows.append(["mean", self.JF, *self.J.values(), *self.F.values()])
+        return rows
+
+    def __repr__(self) -> str:
+        return text_table(HEADER, self.rows())
+
+    def _repr_html_(self) -> str:
+        return html_table(HEADER, self.rows())
+
+
+HEADER = ["", "J&F", "J mean", "J recall", "J decay", "F mean", "F recall", "F decay"]
+
+
+def scored_span(values: Float[np.ndarray, "T"]) -> slice:
+    """From the first scored frame to the last: decay divides this span into quarters."""
+    scored = np.flatnonzero(~np.isnan(values))
+    return slice(scored[0], scored[-1] + 1) if scored.size else slice(0, 0)
+
+
+def evaluate(
+    prediction: UInt8[np.ndarray, "T H W"], truth: UInt8[np.ndarray, "T H W"], *, davis: bool = False, name: str = ""
+) -> Scores:
+    """Score the object ids of a prediction against the truth.
+
+    The ids that truth holds are scored, each from the frame after its first (that mask was given) to the last frame but one, as
+    the DAVIS tool leaves out both ends; frames without annotation (truth is 255 all over) are not scored. Void pixels count as
+    background. davis=True counts objects as the DAVIS tool does: all of 1..(largest id of the first frame), from frame 1 on.
+    Raises InputError for shapes that differ and clips in which nothing is left to score.
+    """
+    same_shape(truth, prediction)
+    if truth.ndim != 3 or len(truth) < 3:
+        raise InputError(f"scoring needs ids (T,H,W) of 3 frames or more, since the first and last are left out, got {truth.shape}")
+    annotated = (truth != VOID).any((1, 2))
+    if davis:
+        first = {k: 0 for k in range(1, int(object_ids(truth[0]).max(initial=0)) + 1)}
+    else:
+        first = {int(k): int((truth == k).any((1, 2)).argmax()) for k in object_ids(truth)}
+    if not first:
+        raise InputError("truth holds no object: there is nothing to score")
+    j, f = (np.full((len(first), len(truth)), np.nan) for _ in range(2))
+    for row, (k, start) in enumerate(first.items()):
+        scored = annotated.copy()
+        scored[: start + 1] = scored[-1] = False
+        if not davis and not scored.any():
+            continue
+        j[row, scored] = region_similarity(truth[scored] == k, prediction[scored] == k)
+        f[row, scored] = contour_accuracy(truth[scored] == k, prediction[scored] == k)
+    return Scores(list(first), j, f, name)
+
+
+def shown(x: float | str) -> str:
+    return f"{x:.3f}" if isinstance(x, float) else str(x)
+
+
+def text_table(header: list[str], rows: list[list]) -> str:
+    """Numbers to three digits, columns aligned."""
+    cells = [header] + [[shown(x) for x in row] for row in rows]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
+    return "\n".join("  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths))) for row in cells)
+
+
+def html_table(header: list[str], rows: list[list]) -> str:
+    """The same table for a notebook or a report."""
+
+    def line(tag: str, row: list) -> str:
+        return "<tr>" + "".join(f"<{tag}>{html.escape(shown(x))}</{tag}>" for x in row) + "</tr>"
+
+    return f"<table>{line('th', header)}{''.join(line('td', row) for row in rows)}</table>"

@@ -1,0 +1,109 @@
+"""load_model: models by name, weights from files that others published."""
+
+import re
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import InputError
+from .backbones import DEPTHS
+from .colour import Colour
+from .stcn import STCN
+
+# Names in the published checkpoints -> names here. First match wins per rule; rules apply in turn.
+STCN_NAMES = [
+    (r"^key_encoder\.res2\.", "key_encoder.layer1."),
+    (r"^value_encoder\.(conv1|bn1|layer)", r"value_encoder.backbone.\1"),
+    (r"^key_proj\.key_proj\.", "key_proj."),
+    (r"\.(block1|block2|compress|out_conv)\.downsample\.", r".\1.shortcut."),
+    (r"\.ChannelGate\.mlp\.1\.", ".channel.0."),
+    (r"\.ChannelGate\.mlp\.3\.", ".channel.2."),
+    (r"\.SpatialGate\.spatial\.conv\.", ".spatial."),
+]
+
+
+def load_model(name: str, weights: str | Path | None = None, device: str | torch.device = "cpu") -> nn.Module:
+    """A model in evaluation mode.
+
+    name: "colour" (nothing trained) or "stcn" (the published network). weights: a published state dict, .pth or .safetensors,
+    loaded strictly, or "random" for seeded random weights. Raises InputError where file and model do not fit.
+    """
+    if name == "colour":
+        if weights is not None:
+            raise InputError("the model 'colour' has no weights: leave out weights=")
+        model = Colour()
+    elif name == "stcn":
+        if weights is None:
+            raise InputError("the model 'stcn' needs weights=: the path of a published checkpoint, or 'random' to look at its parts")
+        model = random_stcn() if weights == "random" else stcn_from(Path(weights))
+    else:
+        raise InputError(f"there is no model '{name}': choose colour or stcn")
+    return model.to(device).eval()
+
+
+def random_stcn(seed: int = 0) -> STCN:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return STCN()
+
+
+def stcn_from(path: Path) -> STCN:
+    """The published layout; depth and widths are read from the file."""
+    state = {rename(name, STCN_NAMES): tensor for name, tensor in read_state(path).items()}
+    try:
+        blocks = {name.split(".")[2] for name in state if name.startswith("key_encoder.layer3.")}
+        depth = {counts[2]: depth for depth, (_, counts) in DEPTHS.items()}[len(blocks)]
+        key_channels, value_channels = state["key_proj.weight"].shape[0], state["key_comp.weight"].shape[0]
+        first = state["value_encoder.backbone.conv1.weight"]  # (64,4|5,7,7)
+    except KeyError:
+        raise InputError(f"{path} holds no STCN weights (its names begin {', '.join(list(state)[:3])}): give a published stcn.pth") from None
+    if first.shape[1] == 4:  # trained on single objects: a fifth input, the other objects' masks, that it does not see
+        state["value_encoder.backbone.conv1.weight"] = torch.cat([first, torch.zeros_like(first[:, :1])], 1)
+    with torch.device("meta"):  # no memory and no random numbers for weights that are replaced at once
+        model = STCN(key_depth=depth, key_channels=key_channels, value_channels=value_channels)
+    load_strictly(model, state, path)
+    return model
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """Names and tensors of a checkpoint; no code in it is run."""
+    if not path.is_file():
+        raise InputError(f"{path} does not exist: give a weights file, .pth or .safetensors")
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            state = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # each format has its own family of errors, pickle's included
+        reason = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
+        raise InputError(f"{path} cannot be read as weights ({reason}): give a state dict, .pth or .safetensors") from None
+    if not isinstance(state, dict) or not state or not all(isinstance(x, Tensor) for x in state.values()):
+        raise InputError(f"{path} holds no raw state dict (names with tensors): save model.state_dict() alone")
+    return state
+
+
+def rename(name: str, rules: list[tuple[str, str]]) -> str:
+    for pattern, replacement in rules:
+        name = re.sub(pattern, replacement, name)
+    return name
+
+
+def load_strictly(model: nn.Module, state: dict[str, Tensor], path: Path) -> None:
+    """Every name once, every shape equal; else an error that lists the differences."""
+    wanted = model.state_dict()
+    differences = [f"{name} is missing" for name in wanted if name not in state]
+    differences += [f"{name} is not known" for name in state if name not in wanted]
+    differences += [
+        f"{name} is {tuple(state[name].shape)}, wanted {tuple(wanted[name].shape)}"
+        for name in wanted
+        if name in state and state[name].shape != wanted[name].shape
+    ]
+    if differences:
+        more = f" and {len(differences) - 5} more" if len(differences) > 5 else ""
+        raise InputError(f"{path} does not fit {type(model).__name__}: {'; '.join(differences[:5])}{more}")
+    model.load_state_dict(state, strict=True, assign=True)
+    for parameter in model.parameters():
+        parameter.requires_grad_(True)

@@ -1,0 +1,214 @@
+"""Tracker: one frame at a time, remember, look back, draw the mask."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from . import memory
+from .clip import Clip
+from .errors import InputError
+from .masks import object_ids
+from .memory import MemoryBank, Policy
+from .models.aggregate import soft_aggregate
+from .progress import progress
+
+
+@dataclass
+class Group:
+    """Objects that appeared in the same frame: they share what is remembered."""
+
+    ids: list[int]
+    bank: MemoryBank = field(default_factory=MemoryBank)
+
+
+class Tracker:
+    """Follow objects through a video with any model that has keys.
+
+    policy: what to remember; the model's published policy unless given. matching: options of memory.read (top_k, kind,
+    temperature) in place of the model's published ones. read: a function to use in place of memory.read.
+    """
+
+    def __init__(self, model: nn.Module, policy: Policy | None = None, *, read: Callable = memory.read, **matching):
+        self.model = model
+        self.policy = policy or model.policy
+        self.read = read
+        self.matching = {**model.matching, **matching}
+        self.groups: list[Group] = []
+        self.frame = -1
+
+    @property
+    def ids(self) -> list[int]:
+        """The object ids, in the order in which they were given."""
+        return [i for group in self.groups for i in group.ids]
+
+    @torch.inference_mode()
+    def start(
+        self, image: Float[Tensor, "3 H W"], masks: Float[Tensor, "k H W"], ids: list[int] | None = None
+    ) -> Float[Tensor, "k+1 H W"]:
+        """Begin a video. image: normalised; masks: one per object, 0 or 1 (or soft); ids: 1..k unless given.
+
+        Returns the probabilities of background and each object, and forgets any earlier video.
+        """
+        self.groups, self.frame = [], 0
+        self._see(image)
+        self._prob = self._image.new_zeros(0, *image.shape[1:])
+        return self.add_objects(masks, ids)
+
+    @torch.inference_mode()
+    def step(self, image: Float[Tensor, "3 H W"]) -> Float[Tensor, "k+1 H W"]:
+        """Segment the next frame: probabilities of background and each object, in the order of `ids`."""
+        if not self.groups:
+            raise InputError("the tracker has no first mask: call start(image, masks) before step(image)")
+        if image.shape[1:] != self._size:
+            raise InputError(
+                f"image must be (3,{self._size[0]},{self._size[1]}) like the first frame, got {tuple(image.shape)}: resize the video"
+            )
+        self._remember()
+        self.frame += 1
+        self._see(image)
+        key = self._features.key
+        readouts = [group.bank.read(key, self.read, **self.matching) for group in self.groups]
+        prob = self.model.decode(torch.cat(readouts, 1), self._features)  # (1,k,H',W')
+        return self._settle(self._crop(prob[0]))
+
+    @torch.inference_mode()
+    def add_objects(self, masks: Float[Tensor, "k H W"], ids: list[int] | None = None) -> Float[Tensor, "k+1 H W"]:
+        """Objects that appear in the current frame: their masks overwrite the others there.
+
+        Returns the new probabilities of all objects. Raises InputError for masks of another size and ids in use.
+        """
+        if self.frame < 0:
+            raise InputError("the tracker has seen no frame: call start(image, masks) first")
+        if ids is None:
+            ids = list(range(max(self.ids, default=0) + 1, max(self.ids, default=0) + 1 + len(masks)))
+        if masks.shape[1:] != self._size or len(masks) == 0 or len(masks) != len(ids):
+            raise InputError(
+                f"masks must be ({len(ids)},{self._size[0]},{self._size[1]}): one of the frame's size per id, got {tuple(masks.shape)}"
+            )
+        taken = [i for i in ids if i in self.ids or ids.count(i) > 1 or not 1 <= i <= 254]
+        if taken:
+            raise InputError(f"object ids {taken} are used twice or outside 1..254: give each object an id of its own")
+        masks = masks.to(self._image)
+        free = (masks.sum(0) == 0).to(masks)  # (H,W): 1 where no new object is
+        self.groups.append(Group(list(ids)))
+        return self._settle(torch.cat([self._prob[1:] * free, masks]))
+
+    def run(self, clip: Clip, *, record: bool = False) -> "Track":
+        """Follow all objects of a clip, each from the first annotated frame that shows it. Later masks are not looked at.
+
+        record: keep the keys, and which frames were in memory when, for pictures.
+        """
+        first_seen = first_frames(clip)
+        start = min(first_seen.values())
+        masks = np.zeros(clip.frames.shape[:3], dtype=np.uint8)
+        track = Track(masks, clip.name, matching=self.matching, first_frame=start)
+        began = time.perf_counter()
+        for t in progress(range(start, len(clip)), desc=clip.name, unit="frame"):
+            image = clip.images(t, t + 1)[0]
+            new = [i for i, seen in first_seen.items() if seen == t]
+            given = torch.from_numpy(np.stack([clip.masks[t] == i for i in new])).float() if new else None
+            if t == start:
+                prob = self.start(image, given, new)
+                self.frame = t  # policies and records count the clip's frames
+            else:
+                prob = self.step(image)
+                if record:
+                    track.memory[t] = {i: list(group.bank.slots) for group in self.groups for i in group.ids}
+                if new:
+                    prob = self.add_objects(given, new)
+            if record:
+                track.keys[t] = self._features.key.cpu()
+            masks[t] = self._to_ids(prob)
+        track.seconds = time.perf_counter() - began
+        return track
+
+    def _see(self, image: Float[Tensor, "3 H W"]) -> None:
+        """Encode a frame, padded with zeros to a multiple of the stride, evenly on both sides, the odd pixel right and below."""
+        parameter = next(iter([*self.model.parameters(), *self.model.buffers()]))
+        self._size = image.shape[1:]
+        spare_h, spare_w = (-side % self.model.stride for side in self._size)
+        self._padding = (spare_w // 2, spare_w - spare_w // 2, spare_h // 2, spare_h - spare_h // 2)
+        self._image = F.pad(image.to(parameter)[None], self._padding)  # (1,3,H',W')
+        self._features = self.model.encode_key(self._image)
+
+    def _crop(self, x: Float[Tensor, "k H2 W2"]) -> Float[Tensor, "k H W"]:
+        left, _, top, _ = self._padding
+        return x[:, top : top + self._size[0], left : left + self._size[1]]
+
+    def _settle(self, prob: Float[Tensor, "k H W"]) -> Float[Tensor, "k+1 H W"]:
+        """From each object's own probability to a distribution over background and objects."""
+        self._prob = soft_aggregate(prob, dim=0).softmax(0)
+        return self._prob
+
+    def _remember(self) -> None:
+        """Write the current frame to memory where the policy wants it. Done at the next step, since until then objects may be
+        added, and a frame that is not remembered needs no value. What is written is soft: probabilities, never an argmax."""
+        staying = [self.policy.keep([*group.bank.frames, self.frame]) for group in self.groups]
+        for group, frames in zip(self.groups, staying):
+            group.bank.keep(frames)
+        if not any(self.frame in frames for frames in staying):
+            return
+        masks = F.pad(self._prob[None, 1:], self._padding)  # (1,k,H',W')
+        values = self.model.encode_value(self._image, self._features, masks)  # (1,k,cv,h,w)
+        for group, frames, value in zip(self.groups, staying, values.split([len(g.ids) for g in self.groups], dim=1)):
+            if self.frame in frames:
+                group.bank.write(self.frame, self._features.key, value)
+
+    def _to_ids(self, prob: Float[Tensor, "k+1 H W"]) -> UInt8[np.ndarray, "H W"]:
+        return np.array([0, *self.ids], dtype=np.uint8)[prob.argmax(0).cpu().numpy()]
+
+
+def first_frames(clip: Clip) -> dict[int, int]:
+    """The first annotated frame of each object, by id. Raises InputError where there is no object to follow."""
+    ids = clip.object_ids
+    if clip.masks is None:
+        raise InputError(f"clip '{clip.name}' has no masks: load it with masks=, at least one PNG for its first frame")
+    if not len(ids):
+        raise InputError(f"the masks of clip '{clip.name}' are empty: mark at least one object, with an id from 1 to 254")
+    return {int(i): int((clip.masks == i).any((1, 2)).argmax()) for i in ids}
+
+
+@dataclass
+class Track:
+    """What a tracker found in a clip.
+
+    masks: uint8 (T,H,W) ids · seconds: wall time · with record=True: keys of each frame (1,c,h,w), and memory[frame][object id],
+    the frames that were in memory when that frame was read.
+    """
+
+    masks: UInt8[np.ndarray, "T H W"]
+    name: str = "clip"
+    seconds: float = 0.0
+    first_frame: int = 0
+    matching: dict = field(default_factory=dict)
+    keys: dict[int, Float[Tensor, "1 c h w"]] = field(default_factory=dict)
+    memory: dict[int, dict[int, list[int]]] = field(default_factory=dict)
+
+    def memory_frames(self, frame: int, object_id: int | None = None) -> list[int]:
+        """The frames in memory when `frame` was read, oldest first; of the first object unless another is named."""
+        if not self.memory:
+            raise InputError("this track keeps no record: run the tracker with run(clip, record=True)")
+        if frame not in self.memory:
+            raise InputError(f"frame {frame} read no memory: choose one of {min(self.memory)}..{max(self.memory)}")
+        by_object = self.memory[frame]
+        object_id = next(iter(by_object)) if object_id is None else object_id
+        if object_id not in by_object:
+            raise InputError(f"object {object_id} was not followed in frame {frame}: choose one of {list(by_object)}")
+        return sorted(by_object[object_id])
+
+    def affinity(self, frame: int, object_id: int | None = None) -> Float[Tensor, "1 n m"]:
+        """Where each query cell of `frame` looked: memory frames oldest first, h*w cells each, row by row.
+
+        Computed on demand from the keys, never stored.
+        """
+        frames = self.memory_frames(frame, object_id)
+        memory_key = torch.cat([self.keys[f].flatten(2) for f in frames], 2)  # (1,c,n)
+        options = dict(self.matching)
+        similarity = memory.similarity(memory_key, self.keys[frame].flatten(2), options.pop("kind", "l2"))
+        return memory.affinity(similarity, **options)
