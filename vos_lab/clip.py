@@ -45,6 +45,7 @@ class Clip:
     frame_names: list[str] = field(default_factory=list)
     fps: float = 24.0
     truth: Any = None
+    source_size: tuple[int, int] | None = None  # (H, W) of the files, before resizing
 
     def __post_init__(self):
         if self.frames.ndim != 4 or self.frames.shape[-1] != 3 or self.frames.dtype != np.uint8 or not len(self.frames):
@@ -140,10 +141,29 @@ class Clip:
             names = [f"{t:05d}" for t in range(0, count, every)]
         masks = masks or annotations_beside(source)
         name = source.name if source.is_dir() else source.stem
-        clip = cls(frames, name=name, frame_names=names, fps=fps)
-        if masks is not None:
-            clip.masks = load_masks(Path(masks), clip, full_size, soft_edges)
-        return clip
+        clip = cls(frames, name=name, frame_names=names, fps=fps, source_size=full_size)
+        return clip.with_masks(masks, soft_edges=soft_edges) if masks else clip
+
+    def with_masks(self, source: str | Path, *, soft_edges: str = "refuse") -> "Clip":
+        """The same frames with masks from files; `load` says which are understood. They have the size of the frames' files."""
+        source = Path(source)
+        if source.is_dir():
+            paths = mask_paths(source)
+            frame_of = {path: self.frame_names.index(path.stem) for path in paths if path.stem in self.frame_names}
+            if not frame_of:
+                raise InputError(f"no mask in {source} is named like a frame of {self.name} ({self.frame_names[0]}.png ...)")
+        else:
+            frame_of = {source: self.frame_names.index(source.stem) if source.stem in self.frame_names else 0}
+        height, width = self.source_size or self.size
+        masks = np.full((len(self), *self.size), mask_files.VOID, dtype=np.uint8)
+        for (path, t), ids in zip(frame_of.items(), mask_files.read_masks(list(frame_of), soft_edges)):
+            if ids.shape != (height, width):
+                raise InputError(
+                    f"{path} is {ids.shape[0]}x{ids.shape[1]} pixels but its frame is {height}x{width} (height x width): "
+                    "save the mask at the size of the frame"
+                )
+            masks[t] = np.asarray(Image.fromarray(ids).resize(self.size[::-1], Image.Resampling.NEAREST))
+        return replace(self, masks=masks)
 
     def save(self, root: str | Path, resolution: str = "480p", quality: int = 95) -> None:
         """Write a DAVIS-style tree: ROOT/JPEGImages/RESOLUTION/NAME/00000.jpg and ROOT/Annotations/.../00000.png."""
@@ -247,41 +267,9 @@ def annotations_beside(source: Path) -> Path | None:
     return folder if folder.is_dir() else None
 
 
-def load_masks(source: Path, clip: Clip, full_size: tuple[int, int], soft_edges: str) -> UInt8[np.ndarray, "T H W"]:
-    """The masks of a clip, void where there is no file."""
-    if soft_edges not in ("refuse", "nearest", "keep"):
-        raise InputError(f"soft_edges='{soft_edges}': choose 'refuse', 'nearest' or 'keep'")
-    if source.is_dir():
-        paths = sorted((p for p in source.glob("*.png") if not p.name.startswith(".")), key=natural_order)
-        if not paths:
-            raise InputError(f"{source} holds no masks: it should hold PNGs named like the frames of {clip.name}")
-        at_frame = {p: p.stem for p in paths}
-    else:
-        at_frame = {source: source.stem if source.stem in clip.frame_names else clip.frame_names[0]}
-    height, width = clip.size
-    masks = np.full((len(clip), height, width), mask_files.VOID, dtype=np.uint8)
-    found = {path: clip.frame_names.index(stem) for path, stem in at_frame.items() if stem in clip.frame_names}
-    if not found:
-        raise InputError(f"no mask in {source} is named like a frame of {clip.name} ({clip.frame_names[0]}.png ...)")
-    all_grey = True
-    for path, t in found.items():
-        ids, grey = mask_files.read_mask(path)
-        if ids.shape != full_size:
-            raise InputError(
-                f"{path} is {ids.shape[0]}x{ids.shape[1]} pixels but its frame is {full_size[0]}x{full_size[1]} "
-                "(height x width): save the mask at the size of the frame"
-            )
-        soft = mask_files.soft_edge_ids(ids) if grey and soft_edges != "keep" else ()
-        if len(soft) > 8:
-            if soft_edges == "refuse":
-                raise InputError(
-                    f"{path} holds {len(np.unique(ids))} ids, {len(soft)} of them only along edges, as smoothing makes them: "
-                    "save it without anti-aliasing, or load it with soft_edges='nearest' to give those pixels the nearest id"
-                )
-            ids = mask_files.nearest_ids(ids, np.setdiff1d(np.unique(ids), soft))
-        masks[t] = np.asarray(Image.fromarray(ids).resize((width, height), Image.Resampling.NEAREST))
-        all_grey &= grey
-    if all_grey and mask_files.object_ids(masks).size == 0 and (masks[list(found.values())] == 0).any():
-        annotated = masks[list(found.values())]
-        masks[list(found.values())] = np.where(annotated == 255, 1, annotated)  # a binary mask: white is the object
-    return masks
+def mask_paths(folder: Path) -> list[Path]:
+    """The mask files of one clip, in order."""
+    paths = sorted((p for p in folder.glob("*.png") if not p.name.startswith(".")), key=natural_order)
+    if not paths:
+        raise InputError(f"{folder} holds no masks: it should hold PNGs named like the frames")
+    return paths

@@ -10,6 +10,7 @@ from .atomic import whole_file
 from .errors import InputError
 
 VOID = 255
+FEW_SOFT_IDS = 8  # so many ids without a solid patch may be small objects; more of them are smoothed edges
 GREY_MODES = ("1", "L", "I", "I;16", "I;16L", "I;16B")
 
 
@@ -58,16 +59,40 @@ def write_mask(path: str | Path, ids: UInt8[np.ndarray, "H W"]) -> None:
         image.save(draft, format="PNG")
 
 
+def read_masks(paths: list[Path], soft_edges: str = "refuse") -> list[UInt8[np.ndarray, "_ _"]]:
+    """The masks of one clip. Where all are grey and hold only 0 and 255, they are binary: 255 becomes object 1, not void.
+
+    soft_edges: what to do with ids that only smoothed edges have: "refuse" (InputError), "nearest" (mend), "keep".
+    """
+    if soft_edges not in ("refuse", "nearest", "keep"):
+        raise InputError(f"soft_edges='{soft_edges}': choose 'refuse', 'nearest' or 'keep'")
+    masks, modes = zip(*(read_mask(path) for path in paths))
+    masks = list(masks)
+    for i, (path, ids, grey) in enumerate(zip(paths, masks, modes)):
+        soft = soft_edge_ids(ids) if grey and soft_edges != "keep" else ()
+        if len(soft) > FEW_SOFT_IDS and soft_edges == "refuse":
+            raise InputError(
+                f"{path} holds {len(np.unique(ids))} ids, {len(soft)} of them only along edges, as smoothing makes them: "
+                "save it without anti-aliasing, or load it with soft_edges='nearest' to give those pixels the nearest id"
+            )
+        if len(soft) > FEW_SOFT_IDS:
+            masks[i] = nearest_ids(ids, np.setdiff1d(np.unique(ids), soft))
+    if all(modes) and all(np.isin(ids, (0, VOID)).all() for ids in masks) and any((ids == 0).any() for ids in masks):
+        masks = [(ids == VOID).astype(np.uint8) for ids in masks]
+    return masks
+
+
 def soft_edge_ids(ids: UInt8[np.ndarray, "H W"]) -> UInt8[np.ndarray, "k"]:
     """Ids that look like blended edges: they nowhere fill a 3x3 block, while other ids do.
 
     A mask that was drawn or resized with smoothing has such ids between object and background.
     """
-    if min(ids.shape) < 3:
-        return ids[:0, 0]
+    seen = np.flatnonzero(np.bincount(ids.ravel())).astype(np.uint8)
+    if len(seen) <= FEW_SOFT_IDS or min(ids.shape) < 3:
+        return seen[:0]
     windows = np.lib.stride_tricks.sliding_window_view(ids, (3, 3))
     solid = windows[(windows == windows[..., :1, :1]).all((2, 3))][:, 0, 0]
-    seen, filling = np.unique(ids), np.unique(solid)
+    filling = np.unique(solid)
     return np.setdiff1d(seen, filling) if len(filling) > 1 else seen[:0]
 
 

@@ -8,7 +8,7 @@ loss, plot and lab calls these functions; nobody writes the formula a second tim
 
 import math
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -193,6 +193,7 @@ class MemoryBank:
         return readout.unflatten(3, query_key.shape[2:])
 
 
+@runtime_checkable
 class Policy(Protocol):
     """Decides what to remember."""
 

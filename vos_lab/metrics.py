@@ -163,6 +163,42 @@ class Scores:
         return html_table(HEADER, self.rows())
 
 
+@dataclass(repr=False)
+class DatasetScores:
+    """Scores of many clips; J, F and J&F are means over all objects, as on the DAVIS and YouTube-VOS leaderboards."""
+
+    clips: list[Scores]
+
+    @property
+    def pooled(self) -> Scores:
+        """All objects of all clips as if of one clip."""
+        longest = max(s.j.shape[1] for s in self.clips)
+        pad = lambda x: np.pad(x, ((0, 0), (0, longest - x.shape[1])), constant_values=np.nan)
+        return Scores(
+            [k for s in self.clips for k in s.object_ids],
+            np.concatenate([pad(s.j) for s in self.clips]),
+            np.concatenate([pad(s.f) for s in self.clips]),
+        )
+
+    J = property(lambda self: self.pooled.J)
+    F = property(lambda self: self.pooled.F)
+    JF = property(lambda self: self.pooled.JF)
+
+    def rows(self) -> list[list]:
+        """A row per clip, then the mean over all objects."""
+        return [[f"{s.name} ({len(s.object_ids)})", *s.rows()[-1][1:]] for s in self.clips] + self.pooled.rows()[-1:]
+
+    def object_rows(self) -> list[list]:
+        """A row per object of each clip: clip, object id, then the columns of HEADER."""
+        return [[s.name, k, *row[1:]] for s in self.clips for k, row in zip(s.object_ids, s.rows())]
+
+    def __repr__(self) -> str:
+        return text_table(["clip (objects)", *HEADER[1:]], self.rows())
+
+    def _repr_html_(self) -> str:
+        return html_table(["clip (objects)", *HEADER[1:]], self.rows())
+
+
 HEADER = ["", "J&F", "J mean", "J recall", "J decay", "F mean", "F recall", "F decay"]
 
 

@@ -50,7 +50,7 @@ class Tracker:
     @torch.inference_mode()
     def start(
         self, image: Float[Tensor, "3 H W"], masks: Float[Tensor, "k H W"], ids: list[int] | None = None
-    ) -> Float[Tensor, "k+1 H W"]:
+    ) -> Float[Tensor, "classes H W"]:
         """Begin a video. image: normalised; masks: one per object, 0 or 1 (or soft); ids: 1..k unless given.
 
         Returns the probabilities of background and each object, and forgets any earlier video.
@@ -61,7 +61,7 @@ class Tracker:
         return self.add_objects(masks, ids)
 
     @torch.inference_mode()
-    def step(self, image: Float[Tensor, "3 H W"]) -> Float[Tensor, "k+1 H W"]:
+    def step(self, image: Float[Tensor, "3 H W"]) -> Float[Tensor, "classes H W"]:
         """Segment the next frame: probabilities of background and each object, in the order of `ids`."""
         if not self.groups:
             raise InputError("the tracker has no first mask: call start(image, masks) before step(image)")
@@ -78,7 +78,7 @@ class Tracker:
         return self._settle(self._crop(prob[0]))
 
     @torch.inference_mode()
-    def add_objects(self, masks: Float[Tensor, "k H W"], ids: list[int] | None = None) -> Float[Tensor, "k+1 H W"]:
+    def add_objects(self, masks: Float[Tensor, "k H W"], ids: list[int] | None = None) -> Float[Tensor, "classes H W"]:
         """Objects that appear in the current frame: their masks overwrite the others there.
 
         Returns the new probabilities of all objects. Raises InputError for masks of another size and ids in use.
@@ -141,7 +141,7 @@ class Tracker:
         left, _, top, _ = self._padding
         return x[:, top : top + self._size[0], left : left + self._size[1]]
 
-    def _settle(self, prob: Float[Tensor, "k H W"]) -> Float[Tensor, "k+1 H W"]:
+    def _settle(self, prob: Float[Tensor, "k H W"]) -> Float[Tensor, "classes H W"]:
         """From each object's own probability to a distribution over background and objects."""
         self._prob = soft_aggregate(prob, dim=0).softmax(0)
         return self._prob
@@ -160,7 +160,7 @@ class Tracker:
             if self.frame in frames:
                 group.bank.write(self.frame, self._features.key, value)
 
-    def _to_ids(self, prob: Float[Tensor, "k+1 H W"]) -> UInt8[np.ndarray, "H W"]:
+    def _to_ids(self, prob: Float[Tensor, "classes H W"]) -> UInt8[np.ndarray, "H W"]:
         return np.array([0, *self.ids], dtype=np.uint8)[prob.argmax(0).cpu().numpy()]
 
 

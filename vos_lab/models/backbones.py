@@ -32,7 +32,7 @@ class ResNet(nn.Module):
 
     def forward(
         self, x: Float[Tensor, "b inputs H W"]
-    ) -> tuple[Float[Tensor, "b c4 H/4 W/4"], Float[Tensor, "b c8 H/8 W/8"], Float[Tensor, "b c16 H/16 W/16"]]:
+    ) -> tuple[Float[Tensor, "b c4 h4 w4"], Float[Tensor, "b c8 h8 w8"], Float[Tensor, "b c16 h16 w16"]]:
         x = F.max_pool2d(F.relu(self.bn1(self.conv1(x))), kernel_size=3, stride=2, padding=1)
         f4 = self.layer1(x)
         f8 = self.layer2(f4)

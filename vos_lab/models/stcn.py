@@ -22,8 +22,8 @@ class Features(NamedTuple):
     key: Float[Tensor, "b ck h w"]
     f16: Float[Tensor, "b c16 h w"]
     f16_thin: Float[Tensor, "b cv h w"]
-    f8: Float[Tensor, "b c8 2h 2w"]
-    f4: Float[Tensor, "b c4 4h 4w"]
+    f8: Float[Tensor, "b c8 2*h 2*w"]
+    f4: Float[Tensor, "b c4 4*h 4*w"]
 
 
 class STCN(nn.Module):
@@ -106,8 +106,8 @@ class Decoder(nn.Module):
         self,
         readout: Float[Tensor, "b cv h w"],
         f16_thin: Float[Tensor, "b cv h w"],
-        f8: Float[Tensor, "b c8 2h 2w"],
-        f4: Float[Tensor, "b c4 4h 4w"],
+        f8: Float[Tensor, "b c8 2*h 2*w"],
+        f4: Float[Tensor, "b c4 4*h 4*w"],
     ) -> Float[Tensor, "b 1 H W"]:
         x = self.compress(torch.cat([readout, f16_thin], 1))
         x = self.up_16_8(f8, x)

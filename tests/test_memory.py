@@ -1,0 +1,202 @@
+import math
+
+import pytest
+import torch
+
+import vos_lab as vl
+from vos_lab import memory
+
+KINDS = ["l2", "dot", "cosine", "anisotropic"]
+
+
+@pytest.fixture
+def cells():
+    """Keys of 3 frames of 4x5 memory cells and of 17 query cells, and values of 2 objects; two samples in the batch."""
+    torch.manual_seed(0)
+    return torch.randn(2, 8, 60), torch.randn(2, 8, 17), torch.randn(2, 2, 6, 60)
+
+
+def plain_read(key, query, values, top_k=None, kind="l2", **options):
+    weights = memory.affinity(memory.similarity(key, query, kind), top_k, **options)
+    return torch.einsum("bkcn,bnm->bkcm", values, weights)
+
+
+def test_l2_is_the_negative_squared_distance_up_to_a_constant_per_query_cell(cells):
+    key, query, _ = cells
+    distance = (key[:, :, :, None] - query[:, :, None]).square().sum(1) / math.sqrt(8)
+    offset = memory.similarity(key, query) + distance
+    assert torch.allclose(offset, offset[:, :1].expand_as(offset), atol=1e-5)
+
+
+def test_anisotropic_is_the_weighted_distance(cells):
+    key, query, _ = cells
+    s, e = torch.rand(2, 1, 60) + 1, torch.rand(2, 8, 17)
+    difference = (key[:, :, :, None] - query[:, :, None]).square()  # (b,c,n,m)
+    expected = -s[:, 0, :, None] * (e[:, :, None] * difference).sum(1) / math.sqrt(8)
+    assert torch.allclose(memory.similarity(key, query, "anisotropic", s, e), expected, atol=1e-5)
+
+
+def test_anisotropic_with_ones_sees_what_l2_sees(cells):
+    key, query, _ = cells
+    a, b = (memory.affinity(memory.similarity(key, query, kind)) for kind in ("anisotropic", "l2"))
+    assert torch.allclose(a, b, atol=1e-6)
+
+
+def test_dot_prefers_a_loud_cell_and_l2_and_cosine_do_not():
+    query = torch.tensor([[[1.0], [0.0]]])  # (1,2,1)
+    key = torch.tensor([[[1.0, 10.0], [0.0, 10.0]]])  # the query's twin, and a loud cell 45 degrees away
+    best = {kind: memory.similarity(key, query, kind)[0, :, 0].argmax().item() for kind in KINDS}
+    assert best == {"l2": 0, "dot": 1, "cosine": 0, "anisotropic": 0}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("top_k", [None, 1, 7, 1000])
+def test_columns_sum_to_one(cells, kind, top_k):
+    weights = memory.affinity(memory.similarity(*cells[:2], kind), top_k)
+    assert weights.shape == (2, 60, 17)
+    assert torch.allclose(weights.sum(1), torch.ones(2, 17))
+    assert (weights > 0).sum(1).eq(min(top_k or 60, 60)).all()
+
+
+def test_top_k_keeps_the_best_and_their_proportions(cells):
+    s = memory.similarity(*cells[:2])
+    full, top = memory.affinity(s), memory.affinity(s, top_k=5)
+    kept = top > 0
+    assert torch.allclose(top[kept].view(-1), (full * kept / (full * kept).sum(1, keepdim=True))[kept].view(-1), atol=1e-6)
+    assert (full.masked_fill(kept, 0).amax(1) <= full.masked_fill(~kept, 1).amin(1)).all()
+
+
+def test_affinity_is_safe_for_large_values(cells):
+    weights = memory.affinity(1e4 * memory.similarity(*cells[:2]))
+    assert weights.isfinite().all() and torch.allclose(weights.sum(1), torch.ones(2, 17))
+
+
+def test_temperature_sharpens_and_prior_forbids(cells):
+    s = memory.similarity(*cells[:2])
+    assert (memory.affinity(s, temperature=0.1).amax(1) > memory.affinity(s).amax(1)).all()
+    prior = torch.zeros(1, 60, 1)
+    prior[:, 20:40] = -torch.inf
+    assert memory.affinity(s, prior=prior)[:, 20:40].eq(0).all()
+
+
+@pytest.mark.parametrize("slice_size", [1, 60 * 2 * 5, 2**24])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("top_k", [None, 1, 7, 1000])
+def test_read_is_the_plain_read_however_it_is_sliced(cells, monkeypatch, slice_size, kind, top_k):
+    monkeypatch.setattr(memory, "SLICE", slice_size)
+    key, query, values = cells
+    prior = torch.randn(2, 60, 17)
+    options = dict(top_k=top_k, kind=kind, temperature=0.7, prior=prior)
+    assert torch.allclose(memory.read(key, query, values, **options), plain_read(key, query, values, **options), atol=1e-6)
+
+
+@pytest.mark.parametrize("slice_size", [60 * 5, 2**24])
+def test_read_slices_the_selection_with_the_queries(cells, monkeypatch, slice_size):
+    monkeypatch.setattr(memory, "SLICE", slice_size)
+    key, query, values = cells
+    s, e = torch.rand(2, 1, 60) + 1, torch.rand(2, 8, 17)
+    weights = memory.affinity(memory.similarity(key, query, "anisotropic", s, e), 7)
+    expected = torch.einsum("bkcn,bnm->bkcm", values, weights)
+    assert torch.allclose(memory.read(key, query, values, top_k=7, kind="anisotropic", shrinkage=s, selection=e), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("top_k", [None, 7])
+def test_read_has_the_gradient_of_the_plain_read(cells, top_k):
+    grads = []
+    for read in (memory.read, plain_read):
+        leaves = [x.clone().requires_grad_() for x in cells]
+        read(*leaves, top_k=top_k).square().sum().backward()
+        grads.append([x.grad for x in leaves])
+    for ours, plain in zip(*grads):
+        assert torch.allclose(ours, plain, atol=1e-4)
+
+
+@pytest.mark.parametrize("top_k", [None, 7])
+def test_permuting_memory_changes_nothing(cells, top_k):
+    key, query, values = cells
+    order = torch.randperm(60)
+    assert torch.allclose(
+        memory.read(key, query, values, top_k=top_k), memory.read(key[:, :, order], query, values[..., order], top_k=top_k), atol=1e-6
+    )
+
+
+def test_reading_one_cell_gives_its_value(cells):
+    key, query, values = cells
+    readout = memory.read(key[:, :, :1], query, values[..., :1], top_k=20)
+    assert torch.allclose(readout, values[..., :1].expand_as(readout))
+
+
+@pytest.mark.parametrize(
+    "options, sentence",
+    [
+        ({"top_k": 0}, "top_k=0"),
+        ({"temperature": 0.0}, "temperature=0.0"),
+        ({"kind": "l2", "selection": torch.ones(2, 8, 17)}, "anisotropic"),
+    ],
+)
+def test_bad_options_are_named(cells, options, sentence):
+    with pytest.raises(vl.InputError, match=sentence):
+        memory.read(*cells, **options)
+
+
+def test_keys_of_another_model_and_missing_values_are_refused(cells, as_user):
+    key, query, values = cells
+    with pytest.raises(vl.InputError, match="8 channels and query keys 4"):
+        memory.similarity(key, query[:, :4])
+    with pytest.raises(vl.InputError, match="60 keys but 59 values"):
+        memory.read(key, query, values[..., 1:])
+    with pytest.raises(vl.InputError, match="empty"):
+        memory.affinity(torch.zeros(1, 0, 5))
+
+
+def remembered(policy: memory.Policy, steps: int) -> list[list[int]]:
+    """What is in memory after each frame."""
+    frames, history = [], []
+    for t in range(steps):
+        frames = policy.keep([*frames, t])
+        history.append(frames)
+    return history
+
+
+def test_policies_remember_what_they_say():
+    assert remembered(memory.EveryNth(3), 8)[-1] == [0, 3, 6]
+    assert remembered(memory.EveryNth(3, include_last=True), 8)[-1] == [0, 3, 6, 7]
+    assert remembered(memory.Fifo(3), 8)[-1] == [5, 6, 7]
+    assert remembered(memory.Fifo(2, every=3), 8)[-1] == [3, 6]
+    assert remembered(memory.FirstAndLast(), 8)[-1] == [0, 7]
+    assert [len(frames) for frames in remembered(memory.FirstAndLast(), 3)] == [1, 2, 2]
+
+
+@pytest.mark.parametrize("policy", [memory.EveryNth(4), memory.Fifo(2, every=4), memory.FirstAndLast()])
+def test_an_object_that_appears_late_keeps_its_first_frame(policy):
+    assert policy.keep([7]) == [7]
+
+
+@pytest.mark.parametrize("make", [lambda: memory.EveryNth(0), lambda: memory.Fifo(0), lambda: memory.Fifo(3, every=0)])
+def test_a_policy_that_remembers_nothing_is_refused(make):
+    with pytest.raises(vl.InputError, match="remembers nothing"):
+        make()
+
+
+def test_the_bank_holds_what_was_written_and_not_forgotten():
+    torch.manual_seed(0)
+    bank, written = memory.MemoryBank(), {}
+    for t in range(20):
+        bank.keep([f for f in bank.frames if f % 3 == 0 or f > t - 4])
+        written[t] = torch.randn(1, 8, 4, 5), torch.randn(1, 2, 6, 4, 5)
+        bank.write(t, *written[t])
+    assert bank.frames == [0, 3, 6, 9, 12, 15, 16, 17, 18, 19]
+    key = torch.cat([written[f][0].flatten(2) for f in bank.frames], 2)
+    value = torch.cat([written[f][1].flatten(3) for f in bank.frames], 3)
+    query = torch.randn(1, 8, 4, 5)
+    expected = plain_read(key, query.flatten(2), value, top_k=7).unflatten(3, (4, 5))
+    assert torch.allclose(bank.read(query, top_k=7), expected, atol=1e-6)
+    assert bank.bytes == 10 * 20 * (8 + 2 * 6) * 4
+
+
+def test_the_bank_does_not_grow_when_frames_leave_as_others_come():
+    bank = memory.MemoryBank()
+    for t in range(50):
+        bank.keep([f for f in bank.frames if f > t - 3])
+        bank.write(t, torch.zeros(1, 8, 4, 5), torch.zeros(1, 1, 6, 4, 5))
+    assert len(bank._keys) <= 4

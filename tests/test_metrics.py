@@ -1,0 +1,148 @@
+import numpy as np
+import pytest
+
+import vos_lab as vl
+from vos_lab import metrics
+
+
+@pytest.fixture(scope="module")
+def arrays(reference):
+    return np.load(reference / "metrics.npz")
+
+
+def statistics(scores: metrics.Scores) -> np.ndarray:
+    """(objects, J/F, mean/recall/decay) as in the reference."""
+    per_object = scores.per_object
+    return np.array([[[per_object[m][s][i] for s in metrics.STATISTICS] for m in "JF"] for i in range(len(scores.object_ids))])
+
+
+def test_j_and_f_are_those_of_the_davis_tool(arrays):
+    truth, prediction = arrays["ground_truth"], arrays["prediction"]
+    for row, k in enumerate((1, 2, 3)):
+        assert np.abs(metrics.region_similarity(truth == k, prediction == k) - arrays["J"][row]).max() < 1e-6
+        assert np.abs(metrics.contour_accuracy(truth == k, prediction == k) - arrays["F"][row]).max() < 1e-6
+
+
+@pytest.mark.parametrize("davis", [False, True])
+def test_mean_recall_and_decay_are_those_of_the_davis_tool(arrays, davis):
+    scores = vl.evaluate(arrays["prediction"], arrays["ground_truth"], davis=davis)
+    assert np.abs(statistics(scores) - arrays["mean_recall_decay"]).max() < 1e-6
+
+
+def test_truth_and_prediction_are_not_the_same_thing(arrays):
+    """Swapped, the scored ids follow the other array, and so do decay and the mean over objects."""
+    truth, prediction = arrays["ground_truth"].copy(), arrays["prediction"].copy()
+    truth[:, truth[0] == 3] = 0
+    truth[truth == 3] = 0  # the third object now exists in the prediction only
+    right, swapped = vl.evaluate(prediction, truth), vl.evaluate(truth, prediction)
+    assert right.object_ids == [1, 2] and swapped.object_ids == [1, 2, 3]
+    assert right.JF != pytest.approx(swapped.JF, abs=0.05)
+
+
+def test_an_object_that_is_lost_late_decays_and_one_found_late_gains():
+    truth = np.zeros((21, 20, 20), np.uint8)
+    truth[:, 5:15, 5:15] = 1
+    lost = truth.copy()
+    lost[11:] = 0
+    assert vl.evaluate(lost, truth).J["decay"] == 1 and vl.evaluate(lost[::-1], truth).J["decay"] == -1
+
+
+def plain_contour_accuracy(truth, prediction, radius):
+    """One mask at a time, with a disk from scikit-image: how the definition reads."""
+    from skimage.morphology import dilation, disk
+
+    def edge(mask):
+        e, s, se = (np.zeros_like(mask) for _ in range(3))
+        e[:, :-1], s[:-1], se[:-1, :-1] = mask[:, 1:], mask[1:], mask[1:, 1:]
+        b = mask ^ e | mask ^ s | mask ^ se
+        b[-1], b[:, -1] = mask[-1] ^ e[-1], mask[:, -1] ^ s[:, -1]
+        b[-1, -1] = False
+        return b
+
+    a, b = edge(truth), edge(prediction)
+    grow = lambda m: dilation(np.pad(m, radius), disk(radius))[radius:-radius, radius:-radius]
+    if a.sum() == 0 or b.sum() == 0:
+        return float(a.sum() == b.sum())
+    precision, recall = (b & grow(a)).sum() / b.sum(), (a & grow(b)).sum() / a.sum()
+    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+
+
+@pytest.mark.parametrize("size, radius", [((1, 1), 1), ((3, 50), 4), ((40, 7), 9), ((33, 45), 1), ((33, 45), 5)])
+def test_f_of_many_masks_at_once_is_f_of_each(size, radius):
+    """More masks than the 64 bits of a word, of every density, on frames smaller than the disk too."""
+    rng = np.random.default_rng(0)
+    density = rng.random((70, 1, 1)) ** 3
+    truth, prediction = (rng.random((70, *size)) < density for _ in range(2))
+    truth[:3], prediction[2:5] = False, False
+    expected = [plain_contour_accuracy(t, p, radius) for t, p in zip(truth, prediction)]
+    assert np.allclose(metrics.contour_accuracy(truth, prediction, radius), expected, atol=1e-12)
+
+
+def test_dilation_grows_by_a_disk():
+    point = np.zeros((1, 21, 21), bool)
+    point[0, 10, 10] = True
+    y, x = np.mgrid[-10:11, -10:11]
+    grown = metrics.dilate(metrics.pack(point), 8)[0] > 0
+    assert (grown == (x * x + y * y <= 64)).all()
+
+
+def test_empty_masks():
+    none, some = np.zeros((1, 9, 9), bool), np.zeros((1, 9, 9), bool)
+    some[0, 3:6, 3:6] = True
+    for measure in (metrics.region_similarity, metrics.contour_accuracy):
+        assert measure(none, none) == 1 and measure(some, some) == 1
+        assert measure(none, some) == 0 and measure(some, none) == 0
+
+
+def two_objects(length=10):
+    truth = np.zeros((length, 20, 30), np.uint8)
+    truth[:, 2:10, 2:10] = 2
+    truth[4:, 12:18, 20:28] = 9
+    return truth
+
+
+def test_ids_with_gaps_are_kept_and_late_objects_scored_from_the_frame_after_their_first():
+    scores = vl.evaluate(two_objects(), two_objects())
+    assert scores.object_ids == [2, 9]
+    assert (~np.isnan(scores.j)).nonzero()[1].tolist() == [*range(1, 9), *range(5, 9)]
+    assert scores.JF == 1
+
+
+def test_davis_counts_all_ids_up_to_the_largest_of_the_first_frame():
+    truth = two_objects()
+    prediction = truth.copy()
+    prediction[:, 15:, :5] = 1  # an id that truth does not hold
+    scores = vl.evaluate(prediction, truth, davis=True)
+    assert scores.object_ids == [1, 2] and scores.per_object["J"]["mean"] == [0, 1]
+
+
+def test_void_is_background_and_frames_that_are_all_void_are_not_scored():
+    truth = two_objects()
+    truth[6] = 255
+    prediction = truth.copy()
+    prediction[prediction == 255] = 2
+    truth[2, 2:10, 2:10] = 255  # object 2 becomes void: predicting it there is wrong
+    scores = vl.evaluate(prediction, truth)
+    assert np.isnan(scores.j[:, 6]).all() and scores.j[0, 2] == 0 and scores.j[0, 3] == 1
+
+
+def test_tables_show_every_object_and_the_mean():
+    scores = vl.evaluate(two_objects(), two_objects())
+    assert repr(scores).splitlines()[1].startswith("object 2") and repr(scores).splitlines()[-1].startswith("mean")
+    assert scores._repr_html_().count("<tr>") == 4
+    both = metrics.DatasetScores([scores, metrics.Scores([1], np.zeros((1, 5)), np.zeros((1, 5)), "<b>lost</b>")])
+    assert both.JF == pytest.approx(2 / 3)  # the mean over three objects, not over two clips
+    assert "&lt;b&gt;lost" in both._repr_html_()
+
+
+@pytest.mark.parametrize(
+    "prediction, truth, sentence",
+    [
+        (two_objects()[:, 1:], two_objects(), "one shape"),
+        (two_objects(2), two_objects(2), "3 frames or more"),
+        (two_objects(), two_objects() * 0, "no object"),
+    ],
+)
+def test_what_cannot_be_scored_is_refused(prediction, truth, sentence, as_user):
+    with pytest.raises(vl.InputError, match=sentence):
+        vl.evaluate(prediction, truth)

@@ -1,0 +1,181 @@
+"""The command line: vos-lab segment, vos-lab evaluate."""
+
+import argparse
+import csv
+import json
+import sys
+from pathlib import Path
+
+from .errors import InputError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command. Returns 0, or 2 after one sentence on stderr where the input is at fault."""
+    parser = argparse.ArgumentParser(prog="vos-lab", description="Matching-based video object segmentation, to learn and to teach.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    add_segment(commands)
+    add_evaluate(commands)
+    args = parser.parse_args(arguments)
+    try:
+        args.run(args)
+    except InputError as error:
+        print(f"vos-lab {args.command}: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:  # a full disk, a folder that may not be written
+        print(f"vos-lab {args.command}: {error.filename or ''} {error.strerror or error}".replace(":  ", ": "), file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"vos-lab {args.command}: interrupted; nothing was half-written", file=sys.stderr)
+        return 130
+    return 0
+
+
+def add_segment(commands) -> None:
+    parser = commands.add_parser(
+        "segment",
+        help="follow objects through one video, given their masks in its first frame",
+        description="Writes OUT/NAME/00000.png ... (index masks, as DAVIS stores them), overlay.mp4 and report.html.",
+    )
+    parser.add_argument("input", type=Path, help="a video file, a folder of frames, or ROOT/JPEGImages/480p/NAME of a DAVIS-style tree")
+    parser.add_argument("--mask", type=Path, help="PNG of object ids for the first frame; not needed where the tree has annotations")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the results")
+    parser.add_argument("--truth", type=Path, help="folder of true masks, to score against; in a DAVIS-style tree they are found")
+    parser.add_argument("--model", default="colour", help="colour (default: nothing trained) or stcn")
+    parser.add_argument("--weights", help="weights file of the model")
+    parser.add_argument("--device", help="cpu, cuda, mps ...; the GPU where there is one, unless given")
+    parser.add_argument("--short-side", type=int, help="resize so that the shorter side has this many pixels")
+    parser.add_argument("--every", type=int, default=1, help="take every n-th frame")
+    parser.add_argument("--soft-edges", choices=["refuse", "nearest"], default="refuse", help="nearest: mend masks with smoothed edges")
+    parser.set_defaults(run=segment)
+
+
+def segment(args: argparse.Namespace) -> None:
+    import torch
+
+    from .atomic import whole_folder
+    from .clip import Clip, annotations_beside
+    from .masks import write_mask
+    from .metrics import evaluate
+    from .models import load_model
+    from .report import write_report
+    from .tracker import Tracker, first_frames
+
+    device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    model = load_model(args.model, args.weights, device)
+    clip = Clip.load(args.input, args.mask, short_side=args.short_side, every=args.every, soft_edges=args.soft_edges)
+    first_frames(clip)  # refuses a clip without a mask before any work is done
+    truth = args.truth or annotations_beside(args.input)
+    out = args.out / clip.name
+    check_replaceable(out, args.input)
+
+    track = Tracker(model).run(clip)
+    clip = clip.with_masks(truth) if truth else clip
+    scores = evaluate(track.masks, clip.masks, name=clip.name) if clip.annotated[1:-1].any() else None
+    with whole_folder(out) as draft:
+        for name, mask in zip(clip.frame_names, track.masks):
+            write_mask(draft / f"{name}.png", mask)
+        Clip(clip.frames, track.masks, clip.name, fps=clip.fps).save_overlay(draft / "overlay.mp4")
+        write_report(draft / "report.html", clip, track, scores, args.model, device)
+    if scores:
+        print(scores)
+    print(f"{len(clip)} frames in {track.seconds:.1f} s. Look at {out / 'report.html'}")
+
+
+def check_replaceable(out: Path, source: Path) -> None:
+    """Results replace earlier results of this command, and nothing else."""
+    if out.is_dir() and any(out.iterdir()) and not (out / "report.html").exists():
+        raise InputError(f"{out} exists and holds something else than results of 'vos-lab segment': choose another --out")
+    if out.resolve() == source.resolve():
+        raise InputError(f"{out} is the input itself: choose another --out")
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file: choose another --out")
+
+
+def add_evaluate(commands) -> None:
+    parser = commands.add_parser(
+        "evaluate",
+        help="score predicted masks against true ones",
+        description="Prints J&F, J and F per clip and their mean over objects; writes scores.csv and scores.json.",
+    )
+    parser.add_argument("predictions", type=Path, help="a folder with one folder of PNGs per clip (or the PNGs of one clip)")
+    parser.add_argument("truth", type=Path, help="the same for the truth: a DAVIS-style root, or its Annotations/480p folder")
+    parser.add_argument("--clips", nargs="+", help="names of clips, or a text file with a name per line; all of TRUTH unless given")
+    parser.add_argument("--out", type=Path, help="folder for scores.csv and scores.json; PREDICTIONS unless given")
+    parser.add_argument("--davis", action="store_true", help="count objects exactly as the DAVIS tool does: 1..largest id in frame 0")
+    parser.set_defaults(run=evaluate_trees)
+
+
+def evaluate_trees(args: argparse.Namespace) -> None:
+    from .atomic import whole_file
+    from .metrics import HEADER, DatasetScores, evaluate
+    from .progress import progress
+
+    pairs = clip_pairs(args.predictions, args.truth, args.clips)
+    scores = []
+    for name, predicted, true in progress(pairs, desc="scoring", unit="clip"):
+        prediction, truth = matching_masks(predicted, true)
+        scores.append(evaluate(prediction, truth, davis=args.davis, name=name))
+    scores = DatasetScores(scores)
+    print(scores)
+    out = args.out or args.predictions
+    with whole_file(out / "scores.csv") as draft, open(draft, "w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([["clip", "object", *HEADER[1:]], *scores.object_rows()])
+    with whole_file(out / "scores.json") as draft:
+        summary = {"J&F": scores.JF, "J": scores.J, "F": scores.F}
+        clips = {s.name: {"object_ids": s.object_ids, "J": number_or_null(s.j), "F": number_or_null(s.f)} for s in scores.clips}
+        draft.write_text(json.dumps({"mean": summary, "clips": clips}), encoding="utf-8")
+    print(f"Wrote {out / 'scores.csv'} and {out / 'scores.json'} (J and F of each frame)")
+
+
+def number_or_null(values) -> list[list[float | None]]:
+    """JSON knows no nan: frames that are not scored are null."""
+    return [[None if x != x else x for x in row] for row in values.tolist()]
+
+
+def clip_pairs(predictions: Path, truth: Path, clips: list[str] | None) -> list[tuple[str, Path, Path]]:
+    """(name, folder of predicted masks, folder of true masks) of each clip to score."""
+    for folder in (predictions, truth):
+        if not folder.is_dir():
+            raise InputError(f"{folder} is no folder: give a folder with one folder of PNGs per clip")
+    if (truth / "Annotations").is_dir():
+        resolutions = [p for p in sorted((truth / "Annotations").iterdir()) if p.is_dir()]
+        flat = any((p / "00000.png").exists() for p in resolutions)  # YouTube-VOS has no folder for the resolution
+        if not flat and len(resolutions) != 1:
+            names = ", ".join(p.name for p in resolutions)
+            raise InputError(f"{truth / 'Annotations'} holds {names or 'nothing'}: name one of them as TRUTH")
+        truth = truth / "Annotations" if flat else resolutions[0]
+    if any(truth.glob("*.png")):
+        return [(truth.name, predictions, truth)]
+    if clips and len(clips) == 1 and clips[0].endswith(".txt"):
+        if not Path(clips[0]).is_file():
+            raise InputError(f"{clips[0]} does not exist: --clips takes names, or a text file with a name per line")
+        clips = Path(clips[0]).read_text(encoding="utf-8").split()
+    names = clips or sorted(p.name for p in truth.iterdir() if p.is_dir())
+    if not names:
+        raise InputError(f"{truth} holds no clips: it should hold a folder of PNGs per clip")
+    for folder in (truth, predictions):
+        missing = [name for name in names if not (folder / name).is_dir()]
+        if missing:
+            more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+            raise InputError(f"{folder} lacks {', '.join(missing[:3])}{more}: add them, or name the clips to score with --clips")
+    return [(name, predictions / name, truth / name) for name in names]
+
+
+def matching_masks(predicted: Path, true: Path):
+    """Ids (T,H,W) of both, for the frames that the truth has."""
+    import numpy as np
+
+    from .clip import mask_paths
+    from .masks import read_masks
+
+    true_paths = mask_paths(true)
+    predicted_paths = [predicted / path.name for path in true_paths]
+    prediction, truth = read_masks(predicted_paths), read_masks(true_paths)
+    for path, p, t in zip(predicted_paths, prediction, truth):
+        if p.shape != t.shape or t.shape != truth[0].shape:
+            raise InputError(f"{path} is {p.shape[0]}x{p.shape[1]} pixels, the truth {t.shape[0]}x{t.shape[1]}: save it at that size")
+    return np.stack(prediction), np.stack(truth)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
