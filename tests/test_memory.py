@@ -97,7 +97,9 @@ def test_read_slices_the_selection_with_the_queries(cells, monkeypatch, slice_si
     s, e = torch.rand(2, 1, 60) + 1, torch.rand(2, 8, 17)
     weights = memory.affinity(memory.similarity(key, query, "anisotropic", s, e), 7)
     expected = torch.einsum("bkcn,bnm->bkcm", values, weights)
-    assert torch.allclose(memory.read(key, query, values, top_k=7, kind="anisotropic", shrinkage=s, selection=e), expected, atol=1e-6)
+    assert torch.allclose(
+        memory.read(key, query, values, top_k=7, kind="anisotropic", shrinkage=s, selection=e), expected, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("top_k", [None, 7])
@@ -116,7 +118,9 @@ def test_permuting_memory_changes_nothing(cells, top_k):
     key, query, values = cells
     order = torch.randperm(60)
     assert torch.allclose(
-        memory.read(key, query, values, top_k=top_k), memory.read(key[:, :, order], query, values[..., order], top_k=top_k), atol=1e-6
+        memory.read(key, query, values, top_k=top_k),
+        memory.read(key[:, :, order], query, values[..., order], top_k=top_k),
+        atol=1e-6,
     )
 
 

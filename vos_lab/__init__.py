@@ -5,7 +5,7 @@ from typing import Any
 
 __version__ = "0.1.0.dev0"
 
-# Where each public name lives. Modules load when first used, so that `import vos_lab` is quick and needs no video or plot library.
+# Where each public name lives. Modules load when first used: `import vos_lab` is quick and needs no video or plot library.
 HOMES = {
     "Clip": "clip",
     "Tracker": "tracker",

@@ -1,4 +1,4 @@
-"""The command line: vos-lab segment, vos-lab evaluate."""
+"""The command line: vos-lab segment, vos-lab evaluate, vos-lab download."""
 
 import argparse
 import csv
@@ -11,10 +11,13 @@ from .errors import InputError
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command. Returns 0, or 2 after one sentence on stderr where the input is at fault."""
-    parser = argparse.ArgumentParser(prog="vos-lab", description="Matching-based video object segmentation, to learn and to teach.")
+    parser = argparse.ArgumentParser(
+        prog="vos-lab", description="Matching-based video object segmentation, to learn and to teach."
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     add_segment(commands)
     add_evaluate(commands)
+    add_download(commands)
     args = parser.parse_args(arguments)
     try:
         args.run(args)
@@ -36,16 +39,24 @@ def add_segment(commands) -> None:
         help="follow objects through one video, given their masks in its first frame",
         description="Writes OUT/NAME/00000.png ... (index masks, as DAVIS stores them), overlay.mp4 and report.html.",
     )
-    parser.add_argument("input", type=Path, help="a video file, a folder of frames, or ROOT/JPEGImages/480p/NAME of a DAVIS-style tree")
-    parser.add_argument("--mask", type=Path, help="PNG of object ids for the first frame; not needed where the tree has annotations")
+    parser.add_argument(
+        "input", type=Path, help="a video file, a folder of frames, or ROOT/JPEGImages/480p/NAME of a DAVIS-style tree"
+    )
+    parser.add_argument(
+        "--mask", type=Path, help="PNG of object ids for the first frame; not needed where the tree has annotations"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder for the results")
-    parser.add_argument("--truth", type=Path, help="folder of true masks, to score against; in a DAVIS-style tree they are found")
+    parser.add_argument(
+        "--truth", type=Path, help="folder of true masks, to score against; in a DAVIS-style tree they are found"
+    )
     parser.add_argument("--model", default="colour", help="colour (default: nothing trained) or stcn")
     parser.add_argument("--weights", help="weights file of the model")
     parser.add_argument("--device", help="cpu, cuda, mps ...; the GPU where there is one, unless given")
     parser.add_argument("--short-side", type=int, help="resize so that the shorter side has this many pixels")
     parser.add_argument("--every", type=int, default=1, help="take every n-th frame")
-    parser.add_argument("--soft-edges", choices=["refuse", "nearest"], default="refuse", help="nearest: mend masks with smoothed edges")
+    parser.add_argument(
+        "--soft-edges", choices=["refuse", "nearest"], default="refuse", help="nearest: mend masks with smoothed edges"
+    )
     parser.set_defaults(run=segment)
 
 
@@ -99,9 +110,13 @@ def add_evaluate(commands) -> None:
     )
     parser.add_argument("predictions", type=Path, help="a folder with one folder of PNGs per clip (or the PNGs of one clip)")
     parser.add_argument("truth", type=Path, help="the same for the truth: a DAVIS-style root, or its Annotations/480p folder")
-    parser.add_argument("--clips", nargs="+", help="names of clips, or a text file with a name per line; all of TRUTH unless given")
+    parser.add_argument(
+        "--clips", nargs="+", help="names of clips, or a text file with a name per line; all of TRUTH unless given"
+    )
     parser.add_argument("--out", type=Path, help="folder for scores.csv and scores.json; PREDICTIONS unless given")
-    parser.add_argument("--davis", action="store_true", help="count objects exactly as the DAVIS tool does: 1..largest id in frame 0")
+    parser.add_argument(
+        "--davis", action="store_true", help="count objects exactly as the DAVIS tool does: 1..largest id in frame 0"
+    )
     parser.set_defaults(run=evaluate_trees)
 
 
@@ -157,7 +172,9 @@ def clip_pairs(predictions: Path, truth: Path, clips: list[str] | None) -> list[
         missing = [name for name in names if not (folder / name).is_dir()]
         if missing:
             more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-            raise InputError(f"{folder} lacks {', '.join(missing[:3])}{more}: add them, or name the clips to score with --clips")
+            raise InputError(
+                f"{folder} lacks {', '.join(missing[:3])}{more}: add them, or name the clips to score with --clips"
+            )
     return [(name, predictions / name, truth / name) for name in names]
 
 
@@ -173,8 +190,28 @@ def matching_masks(predicted: Path, true: Path):
     prediction, truth = read_masks(predicted_paths), read_masks(true_paths)
     for path, p, t in zip(predicted_paths, prediction, truth):
         if p.shape != t.shape or t.shape != truth[0].shape:
-            raise InputError(f"{path} is {p.shape[0]}x{p.shape[1]} pixels, the truth {t.shape[0]}x{t.shape[1]}: save it at that size")
+            raise InputError(
+                f"{path} is {p.shape[0]}x{p.shape[1]} pixels, the truth {t.shape[0]}x{t.shape[1]}: save it at that size"
+            )
     return np.stack(prediction), np.stack(truth)
+
+
+def add_download(commands) -> None:
+    parser = commands.add_parser(
+        "download",
+        help="fetch a data set from its official address",
+        description="Shows the licence, resumes after a break, checks and unpacks. DATASET: davis-2016, davis-2017, "
+        "davis-2017-test-dev, youtube-vos (which must be fetched by hand: says how).",
+    )
+    parser.add_argument("dataset", metavar="DATASET", help="name of the data set")
+    parser.add_argument("--root", type=Path, required=True, help="folder that will hold a folder with the data")
+    parser.set_defaults(run=download_dataset)
+
+
+def download_dataset(args: argparse.Namespace) -> None:
+    from .datasets.download import download
+
+    print(f"{args.dataset} is in {download(args.dataset, args.root)}")
 
 
 if __name__ == "__main__":

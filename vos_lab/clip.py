@@ -15,7 +15,8 @@ from jaxtyping import Bool, Float, UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from . import draw, masks as mask_files
+from . import draw
+from . import masks as mask_files
 from .atomic import whole_folder
 from .errors import InputError
 
@@ -80,7 +81,9 @@ class Clip:
         """A shorter clip: `clip[10:20]`, `clip[::5]`; a single number gives a clip of one frame."""
         if isinstance(which, (int, np.integer)):
             if not -len(self) <= which < len(self):
-                raise IndexError(f"frame {which} is outside clip '{self.name}', whose {len(self)} frames are 0..{len(self) - 1}")
+                raise IndexError(
+                    f"frame {which} is outside clip '{self.name}', whose {len(self)} frames are 0..{len(self) - 1}"
+                )
             which = slice(which % len(self), which % len(self) + 1)
         if not len(range(len(self))[which]):
             raise IndexError(f"{which} takes no frame of clip '{self.name}', whose {len(self)} frames are 0..{len(self) - 1}")
@@ -191,7 +194,9 @@ class Clip:
     def __repr__(self) -> str:
         ids = ", ".join(map(str, self.object_ids)) or "none"
         height, width = self.size
-        return f"Clip '{self.name}': {len(self)} frames of {height}x{width}, {self.annotated.sum()} annotated, object ids: {ids}"
+        return (
+            f"Clip '{self.name}': {len(self)} frames of {height}x{width}, {self.annotated.sum()} annotated, object ids: {ids}"
+        )
 
     def _repr_html_(self) -> str:
         return f"<p>{html.escape(repr(self))}</p>{picture_html(self.contact_sheet(), f'Contact sheet. {self!r}')}"
@@ -218,7 +223,9 @@ def natural_order(path: Path) -> list:
 def load_frames(folder: Path, short_side: int | None, every: int) -> tuple[np.ndarray, list[str], tuple[int, int]]:
     """Frames (T,H,W,3), their names, and the size before resizing."""
     if (folder / "JPEGImages").is_dir():
-        raise InputError(f"{folder} is a whole data set: give one clip of it, such as {folder / 'JPEGImages' / '480p' / 'NAME'}")
+        raise InputError(
+            f"{folder} is a whole data set: give one clip of it, such as {folder / 'JPEGImages' / '480p' / 'NAME'}"
+        )
     paths = sorted(
         (p for p in folder.iterdir() if p.suffix.lower() in IMAGE_ENDINGS and not p.name.startswith(".")), key=natural_order
     )

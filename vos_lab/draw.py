@@ -34,9 +34,7 @@ def overlay(
     return painted
 
 
-def contact_sheet(
-    frames: UInt8[np.ndarray, "T H W 3"], labels: list[str], columns: int = 4, width: int = 960
-) -> Image.Image:
+def contact_sheet(frames: UInt8[np.ndarray, "T H W 3"], labels: list[str], columns: int = 4, width: int = 960) -> Image.Image:
     """The frames in rows, each with its label, in one picture of the given width in pixels."""
     columns = min(columns, len(frames))
     tile_w = width // columns

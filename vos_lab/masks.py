@@ -15,7 +15,7 @@ GREY_MODES = ("1", "L", "I", "I;16", "I;16L", "I;16B")
 
 
 def davis_palette() -> UInt8[np.ndarray, "256 3"]:
-    """The 256 colours of DAVIS and PASCAL VOC masks: three bits of the id at a time go to red, green and blue, high bits first."""
+    """The 256 colours of DAVIS and PASCAL VOC masks: the id's bits go to red, green and blue in turn, high bits first."""
     ids = np.arange(256)
     palette = np.zeros((256, 3), dtype=np.uint8)
     for bit in range(8):

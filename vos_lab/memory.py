@@ -2,8 +2,8 @@
 
     affinity = softmax over memory of a similarity between keys;  readout = values weighted by it
 
-A frame has h*w cells. `m` counts the query cells of the current frame, `n` the memory cells of all remembered frames. Every model,
-loss, plot and lab calls these functions; nobody writes the formula a second time.
+A frame has h*w cells. `m` counts the query cells of the current frame, `n` the memory cells of all remembered frames. Every
+model, loss, plot and lab calls these functions; nobody writes the formula a second time.
 """
 
 import math

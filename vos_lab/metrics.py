@@ -220,7 +220,9 @@ def evaluate(
     """
     same_shape(truth, prediction)
     if truth.ndim != 3 or len(truth) < 3:
-        raise InputError(f"scoring needs ids (T,H,W) of 3 frames or more, since the first and last are left out, got {truth.shape}")
+        raise InputError(
+            f"scoring needs ids (T,H,W) of 3 frames or more, since the first and last are left out, got {truth.shape}"
+        )
     annotated = (truth != VOID).any((1, 2))
     if davis:
         first = {k: 0 for k in range(1, int(object_ids(truth[0]).max(initial=0)) + 1)}
@@ -247,7 +249,9 @@ def text_table(header: list[str], rows: list[list]) -> str:
     """Numbers to three digits, columns aligned."""
     cells = [header] + [[shown(x) for x in row] for row in rows]
     widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
-    return "\n".join("  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths))) for row in cells)
+    return "\n".join(
+        "  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths))) for row in cells
+    )
 
 
 def html_table(header: list[str], rows: list[list]) -> str:

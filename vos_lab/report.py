@@ -50,7 +50,9 @@ def write_report(path: str | Path, clip: Clip, track: Track, scores: Scores | No
         count=len(clip),
         ids=", ".join(map(str, clip.object_ids)),
         speed=(len(clip) - track.first_frame) / track.seconds,
-        found=Markup(picture_html(found, f"Contact sheet of {clip.name}: the masks found, over frames spread evenly over the clip")),
+        found=Markup(
+            picture_html(found, f"Contact sheet of {clip.name}: the masks found, over frames spread evenly over the clip")
+        ),
     )
     if scores:
         picture, label = worst_frames(clip, track, scores)

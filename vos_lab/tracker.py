@@ -13,7 +13,6 @@ from torch.nn import functional as F
 from . import memory
 from .clip import Clip
 from .errors import InputError
-from .masks import object_ids
 from .memory import MemoryBank, Policy
 from .models.aggregate import soft_aggregate
 from .progress import progress
@@ -67,7 +66,8 @@ class Tracker:
             raise InputError("the tracker has no first mask: call start(image, masks) before step(image)")
         if image.shape[1:] != self._size:
             raise InputError(
-                f"image must be (3,{self._size[0]},{self._size[1]}) like the first frame, got {tuple(image.shape)}: resize the video"
+                f"image must be (3,{self._size[0]},{self._size[1]}) like the first frame, got {tuple(image.shape)}: "
+                "resize the video to one size"
             )
         self._remember()
         self.frame += 1
@@ -89,7 +89,8 @@ class Tracker:
             ids = list(range(max(self.ids, default=0) + 1, max(self.ids, default=0) + 1 + len(masks)))
         if masks.shape[1:] != self._size or len(masks) == 0 or len(masks) != len(ids):
             raise InputError(
-                f"masks must be ({len(ids)},{self._size[0]},{self._size[1]}): one of the frame's size per id, got {tuple(masks.shape)}"
+                f"masks must be ({len(ids)},{self._size[0]},{self._size[1]}): one of the frame's size per id, "
+                f"got {tuple(masks.shape)}"
             )
         taken = [i for i in ids if i in self.ids or ids.count(i) > 1 or not 1 <= i <= 254]
         if taken:
@@ -107,7 +108,7 @@ class Tracker:
         first_seen = first_frames(clip)
         start = min(first_seen.values())
         masks = np.zeros(clip.frames.shape[:3], dtype=np.uint8)
-        track = Track(masks, clip.name, matching=self.matching, first_frame=start)
+        track = Track(masks, clip.name, first_frame=start, stride=self.model.stride, matching=self.matching)
         began = time.perf_counter()
         for t in progress(range(start, len(clip)), desc=clip.name, unit="frame"):
             image = clip.images(t, t + 1)[0]
@@ -129,7 +130,7 @@ class Tracker:
         return track
 
     def _see(self, image: Float[Tensor, "3 H W"]) -> None:
-        """Encode a frame, padded with zeros to a multiple of the stride, evenly on both sides, the odd pixel right and below."""
+        """Encode a frame, padded with zeros evenly to a multiple of the stride, the odd pixel right and below."""
         parameter = next(iter([*self.model.parameters(), *self.model.buffers()]))
         self._size = image.shape[1:]
         spare_h, spare_w = (-side % self.model.stride for side in self._size)
@@ -178,14 +179,15 @@ def first_frames(clip: Clip) -> dict[int, int]:
 class Track:
     """What a tracker found in a clip.
 
-    masks: uint8 (T,H,W) ids · seconds: wall time · with record=True: keys of each frame (1,c,h,w), and memory[frame][object id],
-    the frames that were in memory when that frame was read.
+    masks: uint8 (T,H,W) ids · seconds: wall time · stride: pixels per cell · with record=True: keys of each frame (1,c,h,w), and
+    memory[frame][object id], the frames that were in memory when that frame was read.
     """
 
     masks: UInt8[np.ndarray, "T H W"]
     name: str = "clip"
     seconds: float = 0.0
     first_frame: int = 0
+    stride: int = 1
     matching: dict = field(default_factory=dict)
     keys: dict[int, Float[Tensor, "1 c h w"]] = field(default_factory=dict)
     memory: dict[int, dict[int, list[int]]] = field(default_factory=dict)
@@ -201,6 +203,20 @@ class Track:
         if object_id not in by_object:
             raise InputError(f"object {object_id} was not followed in frame {frame}: choose one of {list(by_object)}")
         return sorted(by_object[object_id])
+
+    @property
+    def padding(self) -> tuple[int, int]:
+        """How many pixels the grid of cells begins (above, left of) the frame."""
+        h, w = next(iter(self.keys.values())).shape[2:]
+        return (h * self.stride - self.masks.shape[1]) // 2, (w * self.stride - self.masks.shape[2]) // 2
+
+    def cell_at(self, x: int, y: int) -> tuple[int, int]:
+        """(row, column) of the cell that holds a pixel."""
+        height, width = self.masks.shape[1:]
+        if not (0 <= x < width and 0 <= y < height):
+            raise InputError(f"pixel x={x}, y={y} is outside the frame: x goes from 0 to {width - 1}, y from 0 to {height - 1}")
+        above, left = self.padding
+        return int((y + above) // self.stride), int((x + left) // self.stride)
 
     def affinity(self, frame: int, object_id: int | None = None) -> Float[Tensor, "1 n m"]:
         """Where each query cell of `frame` looked: memory frames oldest first, h*w cells each, row by row.

@@ -19,6 +19,7 @@ def read_video(
     number of frames in the file. Raises InputError where the file is no video or breaks off."""
     import decord
 
+    decord.logging.set_level(decord.logging.QUIET)  # FFmpeg's own words come on top of ours otherwise
     try:
         reader = decord.VideoReader(str(path))
         full_size = reader[0].shape[:2]
@@ -27,9 +28,11 @@ def read_video(
             reader = decord.VideoReader(str(path), width=width, height=height)
         frames = reader.get_batch(range(0, len(reader), every)).asnumpy()
         return frames, reader.get_avg_fps() / every, full_size, len(reader)
-    except (decord.DECORDError, RuntimeError, IndexError) as error:
-        reason = str(error).strip().splitlines()[0][:120]
-        raise InputError(f"{path} cannot be read as a video ({reason}): check that it plays, or convert it to H.264 mp4") from None
+    except (decord.DECORDError, RuntimeError, IndexError):
+        raise InputError(
+            f"{path} cannot be read as a video: it is cut off, damaged or of a kind that decord does not know; "
+            "check that it plays to its end, or convert it to H.264 mp4"
+        ) from None
 
 
 def write_video(path: str | Path, frames: UInt8[np.ndarray, "T H W 3"], fps: float = 24.0) -> None:

@@ -48,6 +48,16 @@ def test_around9_and_distances_agree_on_the_order_of_the_neighbours():
     assert distances(8)[:, 0].argsort()[:3].tolist() in ([4, 1, 3], [4, 3, 1])  # top left pixel: cells above and to the left
 
 
+def test_keys_know_colour_edges_and_place():
+    """Three cells: two of one colour, side by side, and one with a vertical edge."""
+    frame = np.full((8, 24, 3), 100, np.uint8)
+    frame[:, 20:] = 255
+    key = Colour(sharp=1.0).encode_key(vl.clip.normalise(frame)[None]).key[0, :, 0]  # (12,3)
+    assert torch.allclose(key[:3, 0], key[:3, 1]) and not torch.allclose(key[:3, 1], key[:3, 2], atol=0.05)
+    assert key[6:10, 0].eq(0).all() and key[6, 2] > 0.05 and key[8, 2] < 1e-6  # horizontal change, no vertical one
+    assert (key[10].diff() > 0).all() and key[11].eq(0).all()
+
+
 def test_it_needs_no_weights():
     with pytest.raises(vl.InputError, match="has no weights"):
         vl.load_model("colour", weights="colour.pth")

@@ -58,7 +58,9 @@ def test_the_published_size():
     with torch.device("meta"):
         model = STCN()
     millions = lambda module: round(sum(p.numel() for p in module.parameters()) / 1e6, 2)
-    parts = [millions(m) for m in (model, model.key_encoder, model.value_encoder, model.decoder, model.key_comp, model.key_proj)]
+    parts = [
+        millions(m) for m in (model, model.key_encoder, model.value_encoder, model.decoder, model.key_comp, model.key_proj)
+    ]
     assert parts == [54.43, 8.54, 21.70, 18.88, 4.72, 0.59]
 
 

@@ -35,11 +35,19 @@ def load_model(name: str, weights: str | Path | None = None, device: str | torch
         model = Colour()
     elif name == "stcn":
         if weights is None:
-            raise InputError("the model 'stcn' needs weights=: the path of a published checkpoint, or 'random' to look at its parts")
+            raise InputError(
+                "the model 'stcn' needs weights=: the path of a published checkpoint, or 'random' to look at its parts"
+            )
         model = random_stcn() if weights == "random" else stcn_from(Path(weights))
     else:
         raise InputError(f"there is no model '{name}': choose colour or stcn")
-    return model.to(device).eval()
+    try:
+        return model.to(device).eval()
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0][:80]
+        raise InputError(
+            f"the device '{device}' cannot be used here ({reason}): choose cpu, or cuda where there is a GPU"
+        ) from None
 
 
 def random_stcn(seed: int = 0) -> STCN:
@@ -57,7 +65,9 @@ def stcn_from(path: Path) -> STCN:
         key_channels, value_channels = state["key_proj.weight"].shape[0], state["key_comp.weight"].shape[0]
         first = state["value_encoder.backbone.conv1.weight"]  # (64,4|5,7,7)
     except KeyError:
-        raise InputError(f"{path} holds no STCN weights (its names begin {', '.join(list(state)[:3])}): give a published stcn.pth") from None
+        raise InputError(
+            f"{path} holds no STCN weights (its names begin {', '.join(list(state)[:3])}): give a published stcn.pth"
+        ) from None
     if first.shape[1] == 4:  # trained on single objects: a fifth input, the other objects' masks, that it does not see
         state["value_encoder.backbone.conv1.weight"] = torch.cat([first, torch.zeros_like(first[:, :1])], 1)
     with torch.device("meta"):  # no memory and no random numbers for weights that are replaced at once

@@ -1,7 +1,7 @@
 """STCN: space-time correspondence networks (Cheng, Tai and Tang 2021, arXiv 2106.05210).
 
-Two encoders. The key encoder sees the image alone: one key per cell, whatever the objects. The value encoder sees image and mask:
-one value per cell and object. Keys decide where to look, values say what was there, and the decoder draws the mask from it.
+Two encoders. The key encoder sees the image alone: one key per cell, whatever the objects. The value encoder sees image and
+mask: one value per cell and object. Keys decide where to look, values say what was there, and the decoder draws the mask.
 """
 
 from typing import NamedTuple
@@ -86,9 +86,7 @@ class ValueEncoder(nn.Module):
         self.backbone = ResNet(depth, inputs, bias=True)
         self.fuser = Fusion(self.backbone.channels[2] + c16, outputs)
 
-    def forward(
-        self, seen: Float[Tensor, "b inputs H W"], f16: Float[Tensor, "b c16 h w"]
-    ) -> Float[Tensor, "b cv h w"]:
+    def forward(self, seen: Float[Tensor, "b inputs H W"], f16: Float[Tensor, "b c16 h w"]) -> Float[Tensor, "b cv h w"]:
         return self.fuser(self.backbone(seen)[2], f16)
 
 

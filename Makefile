@@ -1,0 +1,25 @@
+# The two commands: `make lab` and `make test`. Each first sets up .venv, and again only when pyproject.toml has changed.
+PYTHON ?= python3
+LAB_OPTIONS ?=
+BIN := .venv/bin
+
+.PHONY: lab test test-long samples
+
+lab: .venv/ready
+	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_OPTIONS) notebooks/00_start_here.ipynb
+
+test: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/python -m pytest
+
+test-long: .venv/ready
+	$(BIN)/python -m pytest -m long
+
+samples: .venv/ready
+	$(BIN)/python -m vos_lab.datasets.samples
+
+.venv/ready: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --upgrade pip
+	$(BIN)/python -m pip install -e ".[test]"
+	touch $@

@@ -1,0 +1,33 @@
+import pytest
+
+from vos_lab.atomic import whole_file, whole_folder
+
+
+@pytest.mark.parametrize("old", [None, "old"])
+def test_a_file_appears_whole_or_not_at_all(tmp_path, old):
+    path = tmp_path / "deep" / "x.txt"
+    if old:
+        path.parent.mkdir()
+        path.write_text(old)
+    with pytest.raises(RuntimeError), whole_file(path) as draft:
+        draft.write_text("half")
+        raise RuntimeError
+    assert (path.read_text() if old else not path.exists()) in (old, True)
+    with whole_file(path) as draft:
+        draft.write_text("new")
+    assert path.read_text() == "new" and list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_a_folder_appears_whole_or_not_at_all(tmp_path, old):
+    path = tmp_path / "x"
+    if old:
+        path.mkdir()
+        (path / "old").touch()
+    with pytest.raises(RuntimeError), whole_folder(path) as draft:
+        (draft / "half").touch()
+        raise RuntimeError
+    assert [p.name for p in tmp_path.rglob("*")] == (["x", "old"] if old else [])
+    with whole_folder(path) as draft:
+        (draft / "new").touch()
+    assert [p.name for p in path.iterdir()] == ["new"] and list(tmp_path.iterdir()) == [path]
