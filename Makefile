@@ -3,7 +3,7 @@ PYTHON ?= python3
 LAB_OPTIONS ?=
 BIN := .venv/bin
 
-.PHONY: lab test test-long samples
+.PHONY: lab test test-long samples picture
 
 lab: .venv/ready
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_OPTIONS) notebooks/00_start_here.ipynb
@@ -23,3 +23,7 @@ samples: .venv/ready
 	$(BIN)/python -m pip install --upgrade pip
 	$(BIN)/python -m pip install -e ".[test]"
 	touch $@
+
+# The picture in the README: a sample clip, tracked from its first mask.
+picture: .venv/ready
+	$(BIN)/python -c "import vos_lab as vl; clip = vl.Clip.load('data/samples/JPEGImages/480p/walk', short_side=160); track = vl.Tracker(vl.load_model('colour')).run(clip); vl.Clip(clip.frames, track.masks, fps=8).save_overlay('data/pictures/walk.gif')"

@@ -17,6 +17,11 @@ ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
 
 
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+
+
 @pytest.fixture
 def as_user():
     """Without the run-time shape checks, which users do not have: what they see of bad input is our own sentence."""

@@ -18,6 +18,7 @@ HOMES = {
     "load_model": "models",
     "soft_aggregate": "models.aggregate",
     "InputError": "errors",
+    "World": "datasets.world",
 }
 MODULES = ("clip", "datasets", "draw", "masks", "memory", "metrics", "models", "show", "tracker", "video")
 

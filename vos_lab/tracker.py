@@ -179,8 +179,8 @@ def first_frames(clip: Clip) -> dict[int, int]:
 class Track:
     """What a tracker found in a clip.
 
-    masks: uint8 (T,H,W) ids · seconds: wall time · stride: pixels per cell · with record=True: keys of each frame (1,c,h,w), and
-    memory[frame][object id], the frames that were in memory when that frame was read.
+    masks: uint8 (T,H,W) ids · seconds: wall time · stride: pixels per cell · with record=True: keys of each frame (1,c,h,w),
+    and memory[frame][object id], the frames that were in memory when that frame was read.
     """
 
     masks: UInt8[np.ndarray, "T H W"]

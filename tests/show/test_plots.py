@@ -13,7 +13,7 @@ def test_the_affinity_of_a_pixel_is_drawn_over_each_memory_frame(ball):
     track = vl.Tracker(vl.load_model("colour"), vl.EveryNth(2)).run(cut, record=True)
     figure = show.affinity_of_pixel(cut, track, frame=5, x=41, y=24)
     query, *panels = [ax for ax in figure.axes if ax.get_title()]
-    assert [ax.get_title().split(" gets")[0] for ax in panels] == [f"memory: frame {t}" for t in (0, 2, 4)]
+    assert [ax.get_title().split(":")[0] for ax in panels] == [f"memory, frame {t}" for t in (0, 2, 4)]
     drawn = np.stack([ax.images[1].get_array() for ax in panels])
     assert drawn.sum() == pytest.approx(1, abs=1e-5)
     row, column = track.cell_at(41, 24)

@@ -35,7 +35,7 @@ def render(
 def shutter_instants(world, short_side: int) -> Float[np.ndarray, "s"]:
     """When within a frame's exposure to look: instants about two pixels of fast motion apart, one of them in the middle.
 
-    Blur of less than a pixel and a half is not drawn: nothing in a frame is sharper than that, and it would cost three renderings.
+    Blur of less than a pixel and a half is not drawn: textures are softer than that, and it would cost three renderings.
     """
     fast = (world.speed + 0.02 * world.camera + 0.005) * short_side * world.blur        # pixels while the shutter is open
     count = 1 if fast < 1.5 else 2 * min(4, max(1, round(fast / 4))) + 1

@@ -27,7 +27,7 @@ def accuracy(worlds: Sequence[World], length: int = 24, size: tuple[int, int] = 
 
 
 def knob_table(knobs: Sequence[str], seeds: int, **clip) -> list[list]:
-    """A row per knob: its lowest, default and highest value and the mean accuracy at each, all other knobs at their defaults."""
+    """A row per knob: its lowest, default and highest value and the mean accuracy at each, all others at their defaults."""
     about = World.knobs()
     standard = float(np.mean(accuracy([World(seed) for seed in range(seeds)], **clip)))
     rows = []
