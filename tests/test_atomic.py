@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from vos_lab.atomic import whole_file, whole_folder
@@ -16,6 +18,22 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path, old):
     with whole_file(path) as draft:
         draft.write_text("new")
     assert path.read_text() == "new" and list(path.parent.iterdir()) == [path]
+
+
+def test_old_content_survives_when_the_new_cannot_take_its_place(tmp_path, monkeypatch):
+    path, replace = tmp_path / "x", os.replace
+    path.mkdir()
+    (path / "old").touch()
+
+    def full(source, target):
+        if str(source).endswith(".part"):
+            raise OSError(28, "No space left on device")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OSError), whole_folder(path) as draft:
+        (draft / "new").touch()
+    assert [p.name for p in tmp_path.rglob("*")] == ["x", "old"]
 
 
 @pytest.mark.parametrize("old", [False, True])

@@ -65,6 +65,53 @@ def test_results_replace_earlier_results_and_nothing_else(tree, tmp_path, capsys
     assert "choose another --out" in capsys.readouterr().err and files(tree) == before
 
 
+def test_what_somebody_else_put_into_the_results_is_kept(tree, tmp_path, capsys):
+    clip, out = tree / "JPEGImages" / "48p" / "ball", tmp_path / "out"
+    main(["segment", str(clip), "--out", str(out)])
+    (out / "ball" / "notes.txt").write_text("mine")
+    assert main(["segment", str(clip), "--out", str(out)]) == 2
+    assert "holds something else" in capsys.readouterr().err and (out / "ball" / "notes.txt").read_text() == "mine"
+
+
+def test_only_objects_that_were_given_are_scored(tree, tmp_path, ball, capsys):
+    vl.masks.write_mask(tmp_path / "one.png", np.where(ball.masks[0] == 3, 3, 0).astype(np.uint8))
+    clip = str(tree / "JPEGImages" / "48p" / "ball")
+    assert main(["segment", clip, "--mask", str(tmp_path / "one.png"), "--out", str(tmp_path / "out")]) == 0
+    printed = capsys.readouterr().out
+    assert "object 3" in printed and "Not given, and so not scored: object 7" in printed and "object 7  " not in printed
+    vl.masks.write_mask(tmp_path / "other.png", (ball.masks[0] == 3).astype(np.uint8))
+    assert main(["segment", clip, "--mask", str(tmp_path / "other.png"), "--out", str(tmp_path / "out")]) == 0
+    assert "No scores: truth holds no object" in capsys.readouterr().out
+
+
+def test_a_mask_of_a_later_frame_alone_is_tracked_from_there(tmp_path, ball, capsys):
+    vl.Clip(ball.frames, name="ball").save(tmp_path / "frames")
+    vl.masks.write_mask(tmp_path / "00003.png", ball.masks[3])
+    clip = tmp_path / "frames" / "JPEGImages" / "480p" / "ball"
+    assert main(["segment", str(clip), "--mask", str(tmp_path / "00003.png"), "--out", str(tmp_path / "out")]) == 0
+    ids = [np.asarray(Image.open(tmp_path / "out" / "ball" / f"0000{t}.png")).max() for t in (2, 3, 7)]
+    assert ids == [0, 7, 7]
+
+
+def test_masks_have_the_size_of_the_files_also_when_tracked_smaller(tree, tmp_path, capsys):
+    clip = tree / "JPEGImages" / "48p" / "ball"
+    assert main(["segment", str(clip), "--short-side", "40", "--out", str(tmp_path / "out")]) == 0
+    assert main(["evaluate", str(tmp_path / "out"), str(tree)]) == 0
+    assert json.loads((tmp_path / "out" / "scores.json").read_text())["mean"]["J&F"] > 0.8
+
+
+def test_a_youtube_vos_tree_is_scored_on_its_annotated_frames_the_last_one_too(tmp_path, ball):
+    for t in range(8):
+        vl.masks.write_mask(tmp_path / "out" / "ball" / f"{t:05d}.png", ball.masks[t] * (t < 5))
+        if t in (0, 5):
+            vl.masks.write_mask(tmp_path / "valid" / "Annotations" / "ball" / f"{t:05d}.png", ball.masks[t])
+    (tmp_path / "valid" / "Annotations" / "ball" / "00007.png").write_bytes(
+        (tmp_path / "valid" / "Annotations" / "ball" / "00005.png").read_bytes()
+    )
+    assert main(["evaluate", str(tmp_path / "out"), str(tmp_path / "valid")]) == 0
+    assert json.loads((tmp_path / "out" / "scores.json").read_text())["clips"]["ball"]["J"] == [[None, 0, 0], [None, 0, 0]]
+
+
 def test_names_are_escaped_in_the_report(ball, tmp_path):
     ball.name = "<script>alert(1)<"
     track = vl.Tracker(vl.load_model("colour")).run(ball)
@@ -89,7 +136,20 @@ def test_names_are_escaped_in_the_report(ball, tmp_path):
         (["evaluate", "absent", "tree"], "absent is no folder"),
         (["evaluate", "empty", "tree"], "empty lacks ball: add them, or name the clips"),
         (["evaluate", "empty", "tree", "--clips", "absent.txt"], "absent.txt does not exist"),
-        (["evaluate", "short", "tree"], "00007.png does not exist"),
+        (["segment", "cut.mp4", "--mask", "none.png", "--out", "out"], "cut.mp4 cannot be read as a video"),
+        (["segment", "tree/JPEGImages/48p/ball", "--mask", "soft.png", "--out", "out"], "only along edges"),
+        (["segment", "tree/JPEGImages/48p/ball", "--mask", "rgb.png", "--out", "out"], "in colour"),
+        (
+            ["segment", "tree/JPEGImages/48p/ball", "--mask", "small/ball/00000.png", "--out", "out"],
+            "40x80 pixels but its frame",
+        ),
+        (["segment", "tree/JPEGImages/48p/ball", "--truth", "absent", "--out", "out"], "--truth absent does not exist"),
+        (["segment", "tree/JPEGImages/48p/ball", "--out", "film.mp4"], "film.mp4 is a file"),
+        (["segment", "empty", "--out", "out"], "empty holds no frames"),
+        (["evaluate", "short", "tree", "--out", "film.mp4"], "film.mp4 is a file"),
+        (["evaluate", "short", "tree"], "lacks 1 of the 8 frames of the truth, the first 00007.png"),
+        (["download", "davis-1999", "--root", "out"], "there is no data set 'davis-1999' to download: choose davis-2016"),
+        (["download", "youtube-vos", "--root", "out"], "only a browser can load from"),
         (["evaluate", "small", "tree"], "00000.png is 40x80 pixels, the truth 48x80"),
     ],
 )
@@ -97,6 +157,11 @@ def test_bad_input_gets_one_sentence_and_exit_code_2(tree, tmp_path, ball, monke
     monkeypatch.chdir(tmp_path)
     vl.masks.write_mask(tmp_path / "none.png", ball.masks[0] * 0)
     vl.video.write_video(tmp_path / "film.mp4", ball.frames)
+    (tmp_path / "cut.mp4").write_bytes((tmp_path / "film.mp4").read_bytes()[:900])
+    Image.fromarray(ball.frames[0]).save(tmp_path / "rgb.png")
+    Image.fromarray((ball.masks[0] > 0).astype(np.uint8) * 255).resize((33, 20), 3).resize((80, 48), 2).save(
+        tmp_path / "soft.png"
+    )
     (tmp_path / "empty").mkdir()
     for t in range(8):
         vl.masks.write_mask(tmp_path / "small" / "ball" / f"{t:05d}.png", ball.masks[t, :40])

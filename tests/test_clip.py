@@ -107,6 +107,60 @@ def test_smoothed_edges_are_refused_and_can_be_mended(folder, tmp_path, ball):
     assert len(vl.Clip.load(folder, masks=path, soft_edges="keep").object_ids) > 10
 
 
+@pytest.mark.parametrize("how", [Image.Resampling.BILINEAR, Image.Resampling.BOX, Image.Resampling.LANCZOS])
+@pytest.mark.parametrize("ids", [(0, 255, 255), (0, 3, 3), (0, 2, 200)])
+def test_a_few_smoothed_levels_are_seen_too(folder, tmp_path, ball, how, ids):
+    """Shrunk by two with smoothing: as few as two ids between background and object."""
+    big = np.array(ids, np.uint8)[np.searchsorted([0, 3, 7], np.roll(ball.masks[0], 1, 1))].repeat(2, 0).repeat(2, 1)
+    soft = np.asarray(Image.fromarray(np.roll(big, (1, 1), (0, 1))).resize((80, 48), how))
+    path = save_png(tmp_path / "soft.png", soft)
+    with pytest.raises(vl.InputError, match="only along edges"):
+        vl.Clip.load(folder, masks=path)
+    mended = vl.Clip.load(folder, masks=path, soft_edges="nearest").masks[0]
+    assert set(np.unique(mended)) == ({0, 1} if 255 in ids else set(ids))
+    assert ((mended > 0) == (np.roll(ball.masks[0], 1, 1) > 0)).mean() > 0.9
+
+
+def test_small_and_thin_objects_are_no_smoothed_edges(folder, tmp_path, ball):
+    mask = ball.masks[0].copy()
+    mask[40, 10:60], mask[30:32, 70:72], mask[44:46, :2] = 1, 2, 9  # a line and two specks
+    path = save_png(tmp_path / "thin.png", mask)
+    assert vl.Clip.load(folder, masks=path).object_ids.tolist() == [1, 2, 3, 7, 9]
+
+
+def test_a_mask_that_lies_among_the_frames_is_no_frame(folder, tmp_path, ball):
+    mask_files.write_mask(folder / "mask.png", ball.masks[0])
+    clip = vl.Clip.load(folder, masks=folder / "mask.png")
+    assert len(clip) == 8 and clip.annotated.nonzero()[0].tolist() == [0]
+    with pytest.raises(vl.InputError, match="mask.png looks like a mask .a palette image. among frames"):
+        vl.Clip.load(folder)
+
+
+def test_a_mask_of_a_frame_that_was_left_out_is_refused(folder, tmp_path, ball):
+    mask_files.write_mask(tmp_path / "00003.png", ball.masks[3])
+    with pytest.raises(vl.InputError, match="00003.png belongs to a frame that was left out"):
+        vl.Clip.load(folder, masks=tmp_path / "00003.png", every=2)
+    with pytest.raises(vl.InputError, match="left out"):
+        vl.Clip.load(folder)[4:].with_masks(tmp_path / "00003.png")
+
+
+def test_grey_saved_as_rgb_is_grey(folder, tmp_path, ball):
+    rgb = np.repeat((ball.masks[0] > 0)[..., None], 3, -1).astype(np.uint8) * 255
+    assert vl.Clip.load(folder, masks=save_png(tmp_path / "rgb.png", rgb)).object_ids.tolist() == [1]
+
+
+def test_saving_without_masks_leaves_no_old_ones(tmp_path, ball):
+    ball.save(tmp_path)
+    vl.Clip(ball.frames[:4], name="ball").save(tmp_path)
+    clip = vl.Clip.load(tmp_path / "JPEGImages" / "480p" / "ball")
+    assert len(clip) == 4 and clip.masks is None
+
+
+def test_a_folder_is_named_by_what_it_is_called(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    assert vl.Clip.load(".").name == "frames"
+
+
 def test_slices(ball):
     assert len(ball[2:5]) == 3 and ball[2:5].frame_names == ["00002", "00003", "00004"]
     assert ball[::2].fps == 12 and len(ball[-1]) == 1 and ball[-1].frame_names == ["00007"]
@@ -120,6 +174,9 @@ def test_frames_outside_the_clip_are_refused(ball, which):
 
 
 def test_resizing_makes_no_new_ids(ball):
+    for bad in ({"size": (0, 20)}, {"short_side": 0}):
+        with pytest.raises(vl.InputError, match="leaves no pixel"):
+            ball.resize(**bad)
     for clip in (ball.resize((37, 59)), ball.resize(short_side=100)):
         assert set(np.unique(clip.masks)) == {0, 3, 7}
     assert ball.resize(short_side=24).size == (24, 40)
@@ -152,9 +209,25 @@ def test_a_sheet_for_notebooks_has_a_text_alternative(ball):
 def test_overlay_paints_objects_and_leaves_background_and_void():
     frames, masks = np.full((1, 9, 9, 3), 100, np.uint8), np.zeros((1, 9, 9), np.uint8)
     masks[0, 3:, 3:], masks[0, :2] = 1, 255
-    painted = vl.draw.overlay(frames, masks)
-    assert (painted[0, 0] == 100).all() and (painted[0, 5, 5] != 100).any() and (painted[0, 3, 3] == 255).all()
-    assert (frames == 100).all()
+    painted = vl.draw.overlay(frames, masks)[0]
+    assert (painted[masks[0] != 1] == 100).all() and (painted[4:-1, 4:-1][masks[0, 4:-1, 4:-1] == 1] != 100).any(-1).all()
+    assert (painted[3, 3:] == 255).all() and (painted[3:, 3] == 255).all() and (frames == 100).all()
+
+
+@pytest.mark.parametrize("fail", ["exit 1", "head -c 1000 > /dev/null; exit 1", "cat > /dev/null; exit 3"])
+def test_a_video_that_cannot_be_written_leaves_nothing(tmp_path, ball, monkeypatch, fail):
+    encoder = tmp_path / "ffmpeg"
+    encoder.write_text(f"#!/bin/sh\necho broken >&2\nfor last; do :; done; echo half > $last\n{fail}\n")
+    encoder.chmod(0o755)
+    monkeypatch.setattr("imageio_ffmpeg.get_ffmpeg_exe", lambda: str(encoder))
+    with pytest.raises(OSError, match="could not be written: broken"):
+        ball.save_overlay(tmp_path / "out" / "x.mp4")
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_very_wide_and_very_small_clips_show_themselves():
+    for size in ((2, 2000), (1, 1), (300, 2)):
+        assert "<img" in vl.Clip(np.zeros((9, *size, 3), np.uint8))._repr_html_()
 
 
 def cut_mp4(folder, ball, share):
@@ -199,7 +272,7 @@ def bad_inputs(tmp_path, folder, ball):
         (folder, empty, "empty holds no masks"),
         (folder, other, "no mask in .*other is named like a frame of frames"),
         (folder, small, r"small.png is 40x80 pixels but its frame is 48x80"),
-        (folder, rgb, "rgb.png is a RGB image, but a mask holds one object id per pixel"),
+        (folder, rgb, "rgb.png is a RGB image in colour, but a mask holds one object id per pixel"),
         (folder, text, "text.png cannot be read as an image"),
     ]
 

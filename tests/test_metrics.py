@@ -94,6 +94,16 @@ def test_empty_masks():
         assert measure(none, some) == 0 and measure(some, none) == 0
 
 
+def test_decay_knows_truth_from_prediction():
+    """Void is background on both sides, but only truth says which frames are scored: swapped, decay changes."""
+    truth = np.zeros((12, 20, 20), np.uint8)
+    truth[:, 5:15, 5:15] = 1
+    prediction = truth.copy()
+    prediction[7:] = 0
+    truth[10:] = 255  # not annotated at the end, where the prediction is lost
+    assert vl.evaluate(prediction, truth).J["decay"] != vl.evaluate(truth, prediction).J["decay"]
+
+
 def two_objects(length=10):
     truth = np.zeros((length, 20, 30), np.uint8)
     truth[:, 2:10, 2:10] = 2
@@ -126,6 +136,17 @@ def test_void_is_background_and_frames_that_are_all_void_are_not_scored():
     assert np.isnan(scores.j[:, 6]).all() and scores.j[0, 2] == 0 and scores.j[0, 3] == 1
 
 
+def test_sparse_truth_scores_its_last_frame_as_youtube_vos_does():
+    truth = two_objects()
+    truth[[1, 2, 3, 4, 6, 7, 8]] = 255  # annotated in frames 0, 5 and 9
+    prediction = two_objects()
+    prediction[9] = 0
+    scores = vl.evaluate(prediction, truth)
+    assert scores.j[0, [5, 9]].tolist() == [1, 0] and (~np.isnan(scores.j[0])).sum() == 2
+    dense, asked = vl.evaluate(prediction, two_objects()), vl.evaluate(prediction, two_objects(), sparse=True)
+    assert np.isnan(dense.j[0, 9]) and asked.j[0, 9] == 0
+
+
 def test_tables_show_every_object_and_the_mean():
     scores = vl.evaluate(two_objects(), two_objects())
     assert repr(scores).splitlines()[1].startswith("object 2") and repr(scores).splitlines()[-1].startswith("mean")
@@ -141,6 +162,7 @@ def test_tables_show_every_object_and_the_mean():
         (two_objects()[:, 1:], two_objects(), "one shape"),
         (two_objects(2), two_objects(2), "3 frames or more"),
         (two_objects(), two_objects() * 0, "no object"),
+        (two_objects(), np.concatenate([two_objects()[:1], np.full((9, 20, 30), 255, np.uint8)]), "annotated in no frame"),
     ],
 )
 def test_what_cannot_be_scored_is_refused(prediction, truth, sentence, as_user):

@@ -141,6 +141,23 @@ def test_a_clip_whose_first_frames_show_no_object_starts_where_one_appears(ball,
     assert not track.masks[:2].any() and track.masks[2].any() and track.first_frame == 2
 
 
+def test_a_model_in_bfloat16_tracks(ball):
+    track = vl.Tracker(vl.load_model("colour").bfloat16()).run(ball)
+    assert vl.evaluate(track.masks, ball.masks).JF > 0.8
+
+
+def test_what_was_recorded_can_be_used_in_training(ball, colour):
+    track = vl.Tracker(colour).run(ball, record=True)
+    weight = torch.ones((), requires_grad=True)
+    (track.keys[3] * weight).sum().backward()
+    assert weight.grad.isfinite()
+
+
+def test_a_track_says_what_it_is(ball, colour):
+    said = repr(vl.Tracker(colour).run(ball, record=True))
+    assert "8 frames in" in said and "3, 7" in said and len(said) < 200
+
+
 def test_misuse_is_explained(ball, colour, as_user):
     images, masks = ball.images(), one_hot(ball.masks[0], (3, 7))
     tracker = vl.Tracker(colour)
@@ -150,6 +167,11 @@ def test_misuse_is_explained(ball, colour, as_user):
         tracker.add_objects(masks)
     with pytest.raises(vl.InputError, match=r"masks must be \(2,48,80\)"):
         tracker.start(images[0], masks[:, 1:])
+    for bad, sentence in [(masks * 0, "must not be empty"), (masks * 3, "must lie in 0..1"), (masks * torch.nan, "0..1")]:
+        with pytest.raises(vl.InputError, match=sentence):
+            tracker.start(images[0], bad)
+    with pytest.raises(vl.InputError, match="no option topk: choose kind, temperature, top_k"):
+        vl.Tracker(colour, topk=5)
     tracker.start(images[0], masks)
     with pytest.raises(vl.InputError, match=r"image must be \(3,48,80\)"):
         tracker.step(images[1, :, 1:])

@@ -20,7 +20,7 @@ HOMES = {
     "InputError": "errors",
     "World": "datasets.world",
 }
-MODULES = ("clip", "datasets", "draw", "masks", "memory", "metrics", "models", "show", "tracker", "video")
+MODULES = ("clip", "datasets", "draw", "losses", "masks", "memory", "metrics", "models", "show", "tracker", "video")
 
 __all__ = [*HOMES, *MODULES]
 

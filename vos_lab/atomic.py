@@ -32,7 +32,12 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
         yield draft
         if path.exists():
             os.replace(path, old)
-        os.replace(draft, path)
+        try:
+            os.replace(draft, path)
+        except OSError:
+            if old.exists():
+                os.replace(old, path)
+            raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)

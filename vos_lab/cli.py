@@ -25,7 +25,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"vos-lab {args.command}: {error}", file=sys.stderr)
         return 2
     except OSError as error:  # a full disk, a folder that may not be written
-        print(f"vos-lab {args.command}: {error.filename or ''} {error.strerror or error}".replace(":  ", ": "), file=sys.stderr)
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"vos-lab {args.command}: {where}{error.strerror or error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"vos-lab {args.command}: interrupted; nothing was half-written", file=sys.stderr)
@@ -66,7 +67,6 @@ def segment(args: argparse.Namespace) -> None:
     from .atomic import whole_folder
     from .clip import Clip, annotations_beside
     from .masks import write_mask
-    from .metrics import evaluate
     from .models import load_model
     from .report import write_report
     from .tracker import Tracker, first_frames
@@ -74,32 +74,55 @@ def segment(args: argparse.Namespace) -> None:
     device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
     model = load_model(args.model, args.weights, device)
     clip = Clip.load(args.input, args.mask, short_side=args.short_side, every=args.every, soft_edges=args.soft_edges)
-    first_frames(clip)  # refuses a clip without a mask before any work is done
-    truth = args.truth or annotations_beside(args.input)
+    given = first_frames(clip)  # refuses a clip without a mask before any work is done
+    if args.truth and not args.truth.exists():
+        raise InputError(f"--truth {args.truth} does not exist: give a folder of PNGs named like the frames")
+    source = args.truth or annotations_beside(args.input)
+    truth = clip.read_masks(source, soft_edges=args.soft_edges) if source else None  # (T,H,W) at the size of the files
     out = args.out / clip.name
     check_replaceable(out, args.input)
 
     track = Tracker(model).run(clip)
-    clip = clip.with_masks(truth) if truth else clip
-    scores = evaluate(track.masks, clip.masks, name=clip.name) if clip.annotated[1:-1].any() else None
+    masks = Clip(clip.frames, track.masks).resize(clip.source_size).masks  # DAVIS wants them at the size of the files
+    scores, comment = score_given(masks, truth, list(given), clip.name)
     with whole_folder(out) as draft:
-        for name, mask in zip(clip.frame_names, track.masks):
+        for name, mask in zip(clip.frame_names, masks):
             write_mask(draft / f"{name}.png", mask)
         Clip(clip.frames, track.masks, clip.name, fps=clip.fps).save_overlay(draft / "overlay.mp4")
-        write_report(draft / "report.html", clip, track, scores, args.model, device)
-    if scores:
-        print(scores)
+        shown = clip.with_masks(source, soft_edges=args.soft_edges) if source else clip
+        write_report(draft / "report.html", shown, track, scores, args.model, device, comment)
+    print(*([scores] if scores else []), *([comment] if comment else []), sep="\n")
     print(f"{len(clip)} frames in {track.seconds:.1f} s. Look at {out / 'report.html'}")
+
+
+def score_given(masks, truth, given: list[int], name: str):
+    """Scores of the objects that were given, or None, and a sentence on what is not scored."""
+    import numpy as np
+
+    from .masks import object_ids
+    from .metrics import evaluate
+
+    if truth is None:
+        return None, "No scores: the true masks of later frames were not given."
+    others = [int(k) for k in object_ids(truth) if k not in given]
+    comment = f"Not given, and so not scored: object {', '.join(map(str, others))} of the truth." if others else ""
+    try:
+        return evaluate(masks, np.where(np.isin(truth, others), 0, truth).astype(np.uint8), name=name), comment
+    except InputError as error:
+        return None, f"No scores: {error}. {comment}".strip()
 
 
 def check_replaceable(out: Path, source: Path) -> None:
     """Results replace earlier results of this command, and nothing else."""
-    if out.is_dir() and any(out.iterdir()) and not (out / "report.html").exists():
-        raise InputError(f"{out} exists and holds something else than results of 'vos-lab segment': choose another --out")
+    for path in (out, out.parent):
+        if path.exists() and not path.is_dir():
+            raise InputError(f"{path} is a file: choose another --out")
     if out.resolve() == source.resolve():
         raise InputError(f"{out} is the input itself: choose another --out")
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{out} is a file: choose another --out")
+    if out.is_dir():
+        present = {p.name for p in out.iterdir() if p.suffix != ".png"}
+        if any(out.iterdir()) and ("report.html" not in present or present - {"report.html", "overlay.mp4"}):
+            raise InputError(f"{out} holds something else than results of 'vos-lab segment': choose another --out")
 
 
 def add_evaluate(commands) -> None:
@@ -126,13 +149,18 @@ def evaluate_trees(args: argparse.Namespace) -> None:
     from .progress import progress
 
     pairs = clip_pairs(args.predictions, args.truth, args.clips)
+    out = args.out or args.predictions
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file: choose another --out")
     scores = []
     for name, predicted, true in progress(pairs, desc="scoring", unit="clip"):
-        prediction, truth = matching_masks(predicted, true)
-        scores.append(evaluate(prediction, truth, davis=args.davis, name=name))
+        prediction, truth, sparse = matching_masks(predicted, true)
+        try:
+            scores.append(evaluate(prediction, truth, davis=args.davis, sparse=sparse, name=name))
+        except InputError as error:
+            raise InputError(f"clip {name}: {error}") from None
     scores = DatasetScores(scores)
     print(scores)
-    out = args.out or args.predictions
     with whole_file(out / "scores.csv") as draft, open(draft, "w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([["clip", "object", *HEADER[1:]], *scores.object_rows()])
     with whole_file(out / "scores.json") as draft:
@@ -164,22 +192,20 @@ def clip_pairs(predictions: Path, truth: Path, clips: list[str] | None) -> list[
     if clips and len(clips) == 1 and clips[0].endswith(".txt"):
         if not Path(clips[0]).is_file():
             raise InputError(f"{clips[0]} does not exist: --clips takes names, or a text file with a name per line")
-        clips = Path(clips[0]).read_text(encoding="utf-8").split()
-    names = clips or sorted(p.name for p in truth.iterdir() if p.is_dir())
+        clips = Path(clips[0]).read_text(encoding="utf-8", errors="replace").split()
+    names = list(dict.fromkeys(clips or [])) or sorted(p.name for p in truth.iterdir() if p.is_dir())
     if not names:
         raise InputError(f"{truth} holds no clips: it should hold a folder of PNGs per clip")
     for folder in (truth, predictions):
         missing = [name for name in names if not (folder / name).is_dir()]
         if missing:
             more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-            raise InputError(
-                f"{folder} lacks {', '.join(missing[:3])}{more}: add them, or name the clips to score with --clips"
-            )
+            raise InputError(f"{folder} lacks {', '.join(missing[:3])}{more}: add them, or name the clips with --clips")
     return [(name, predictions / name, truth / name) for name in names]
 
 
 def matching_masks(predicted: Path, true: Path):
-    """Ids (T,H,W) of both, for the frames that the truth has."""
+    """Ids (T,H,W) of both for the frames that the truth has, and whether those are only some of the clip's frames."""
     import numpy as np
 
     from .clip import mask_paths
@@ -187,13 +213,21 @@ def matching_masks(predicted: Path, true: Path):
 
     true_paths = mask_paths(true)
     predicted_paths = [predicted / path.name for path in true_paths]
+    missing = [path for path in predicted_paths if not path.is_file()]
+    if missing:
+        raise InputError(
+            f"{predicted} lacks {len(missing)} of the {len(true_paths)} frames of the truth, the first {missing[0].name}: "
+            "segment the whole clip, without --every"
+        )
     prediction, truth = read_masks(predicted_paths), read_masks(true_paths)
     for path, p, t in zip(predicted_paths, prediction, truth):
         if p.shape != t.shape or t.shape != truth[0].shape:
             raise InputError(
                 f"{path} is {p.shape[0]}x{p.shape[1]} pixels, the truth {t.shape[0]}x{t.shape[1]}: save it at that size"
             )
-    return np.stack(prediction), np.stack(truth)
+    numbers = [int(path.stem) for path in true_paths if path.stem.isdecimal()]
+    gaps = numbers and numbers[-1] - numbers[0] >= len(numbers)  # as in YouTube-VOS, where every fifth frame is annotated
+    return np.stack(prediction), np.stack(truth), bool(gaps)
 
 
 def add_download(commands) -> None:

@@ -47,6 +47,7 @@ class Clip:
     fps: float = 24.0
     truth: Any = None
     source_size: tuple[int, int] | None = None  # (H, W) of the files, before resizing
+    left_out: frozenset[str] = frozenset()  # names of frames of the source that this clip does not have
 
     def __post_init__(self):
         if self.frames.ndim != 4 or self.frames.shape[-1] != 3 or self.frames.dtype != np.uint8 or not len(self.frames):
@@ -87,11 +88,13 @@ class Clip:
             which = slice(which % len(self), which % len(self) + 1)
         if not len(range(len(self))[which]):
             raise IndexError(f"{which} takes no frame of clip '{self.name}', whose {len(self)} frames are 0..{len(self) - 1}")
+        names = self.frame_names[which]
         return replace(
             self,
             frames=self.frames[which],
             masks=None if self.masks is None else self.masks[which],
-            frame_names=self.frame_names[which],
+            frame_names=names,
+            left_out=self.left_out.union(self.frame_names).difference(names),
             fps=self.fps / abs(which.step or 1),
             truth=None if self.truth is None else self.truth[which],
         )
@@ -103,6 +106,8 @@ class Clip:
     def resize(self, size: tuple[int, int] | None = None, *, short_side: int | None = None) -> "Clip":
         """Another size, (H, W) or by the shorter side; masks take the nearest pixel, so no new ids arise. Drops `truth`."""
         height, width = size or scaled(self.size, short_side)
+        if min(height, width) < 1:
+            raise InputError(f"size=({height}, {width}) leaves no pixel: give (height, width) of 1 or more")
         shrink = lambda pixels, how: np.stack([np.asarray(Image.fromarray(p).resize((width, height), how)) for p in pixels])
         frames = shrink(self.frames, Image.Resampling.BICUBIC)
         masks = None if self.masks is None else shrink(self.masks, Image.Resampling.NEAREST)
@@ -130,25 +135,31 @@ class Clip:
         source = Path(source)
         if every < 1:
             raise InputError(f"every={every} takes no frame: give 1 or more")
-        if short_side is not None and short_side < 1:
-            raise InputError(f"short_side={short_side} leaves no pixel: give 1 or more")
         if not source.exists():
             raise InputError(f"{source} does not exist: give a video file or a folder of frames")
         if source.is_dir():
-            frames, names, full_size = load_frames(source, short_side, every)
+            frames, all_names, full_size = load_frames(source, short_side, every, without=masks)
             fps = 24.0 / every
         else:
             from .video import read_video
 
             frames, fps, full_size, count = read_video(source, short_side=short_side, every=every)
-            names = [f"{t:05d}" for t in range(0, count, every)]
+            all_names = [f"{t:05d}" for t in range(count)]
+        names = all_names[::every]
         masks = masks or annotations_beside(source)
-        name = source.name if source.is_dir() else source.stem
-        clip = cls(frames, name=name, frame_names=names, fps=fps, source_size=full_size)
+        name = source.resolve().name if source.is_dir() else source.stem
+        left_out = frozenset(all_names).difference(names)
+        clip = cls(frames, name=name, frame_names=names, fps=fps, source_size=full_size, left_out=left_out)
         return clip.with_masks(masks, soft_edges=soft_edges) if masks else clip
 
     def with_masks(self, source: str | Path, *, soft_edges: str = "refuse") -> "Clip":
         """The same frames with masks from files; `load` says which are understood. They have the size of the frames' files."""
+        masks = self.read_masks(source, soft_edges=soft_edges)
+        shrink = lambda ids: np.asarray(Image.fromarray(ids).resize(self.size[::-1], Image.Resampling.NEAREST))
+        return replace(self, masks=np.stack([shrink(ids) for ids in masks]))
+
+    def read_masks(self, source: str | Path, *, soft_edges: str = "refuse") -> UInt8[np.ndarray, "T H W"]:
+        """Masks from files, at the size of the frames' files, void where there is none."""
         source = Path(source)
         if source.is_dir():
             paths = mask_paths(source)
@@ -156,28 +167,30 @@ class Clip:
             if not frame_of:
                 raise InputError(f"no mask in {source} is named like a frame of {self.name} ({self.frame_names[0]}.png ...)")
         else:
+            if source.stem in self.left_out:
+                raise InputError(
+                    f"{source} belongs to a frame that was left out of the clip: take that frame in, or rename the mask"
+                )
             frame_of = {source: self.frame_names.index(source.stem) if source.stem in self.frame_names else 0}
         height, width = self.source_size or self.size
-        masks = np.full((len(self), *self.size), mask_files.VOID, dtype=np.uint8)
+        masks = np.full((len(self), height, width), mask_files.VOID, dtype=np.uint8)
         for (path, t), ids in zip(frame_of.items(), mask_files.read_masks(list(frame_of), soft_edges)):
             if ids.shape != (height, width):
                 raise InputError(
                     f"{path} is {ids.shape[0]}x{ids.shape[1]} pixels but its frame is {height}x{width} (height x width): "
-                    "save the mask at the size of the frame"
+                    "save the mask at the size of the frame (videos may have gained a row or column: their sides are even)"
                 )
-            masks[t] = np.asarray(Image.fromarray(ids).resize(self.size[::-1], Image.Resampling.NEAREST))
-        return replace(self, masks=masks)
+            masks[t] = ids
+        return masks
 
     def save(self, root: str | Path, resolution: str = "480p", quality: int = 95) -> None:
         """Write a DAVIS-style tree: ROOT/JPEGImages/RESOLUTION/NAME/00000.jpg and ROOT/Annotations/.../00000.png."""
         with whole_folder(Path(root, "JPEGImages", resolution, self.name)) as folder:
             for name, frame in zip(self.frame_names, self.frames):
                 Image.fromarray(frame).save(folder / f"{name}.jpg", quality=quality, subsampling=0)
-        if self.masks is not None:
-            with whole_folder(Path(root, "Annotations", resolution, self.name)) as folder:
-                for name, mask, known in zip(self.frame_names, self.masks, self.annotated):
-                    if known:
-                        mask_files.write_mask(folder / f"{name}.png", mask)
+        with whole_folder(Path(root, "Annotations", resolution, self.name)) as folder:  # empty where nothing is annotated
+            for t in np.flatnonzero(self.annotated):
+                mask_files.write_mask(folder / f"{self.frame_names[t]}.png", self.masks[t])
 
     def save_overlay(self, path: str | Path) -> None:
         """Write the clip with its masks painted over it, as .mp4 or .gif."""
@@ -211,6 +224,8 @@ def picture_html(picture: Image.Image, alt: str) -> str:
 
 def scaled(size: tuple[int, int], short_side: int | None) -> tuple[int, int]:
     """(H, W) after the shorter side becomes `short_side`; unchanged for None."""
+    if short_side is not None and short_side < 1:
+        raise InputError(f"short_side={short_side} leaves no pixel: give 1 or more")
     ratio = 1 if short_side is None else short_side / min(size)
     return max(1, round(size[0] * ratio)), max(1, round(size[1] * ratio))
 
@@ -220,8 +235,10 @@ def natural_order(path: Path) -> list:
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", path.name)]
 
 
-def load_frames(folder: Path, short_side: int | None, every: int) -> tuple[np.ndarray, list[str], tuple[int, int]]:
-    """Frames (T,H,W,3), their names, and the size before resizing."""
+def load_frames(
+    folder: Path, short_side: int | None, every: int, without: str | Path | None
+) -> tuple[UInt8[np.ndarray, "T H W 3"], list[str], tuple[int, int]]:
+    """Every n-th frame, the names of all, and the size before resizing. without: a mask that may lie among the frames."""
     if (folder / "JPEGImages").is_dir():
         raise InputError(
             f"{folder} is a whole data set: give one clip of it, such as {folder / 'JPEGImages' / '480p' / 'NAME'}"
@@ -229,6 +246,7 @@ def load_frames(folder: Path, short_side: int | None, every: int) -> tuple[np.nd
     paths = sorted(
         (p for p in folder.iterdir() if p.suffix.lower() in IMAGE_ENDINGS and not p.name.startswith(".")), key=natural_order
     )
+    paths = [p for p in paths if without is None or p.resolve() != Path(without).resolve()]
     if not paths:
         raise InputError(f"{folder} holds no frames: it should hold images ({', '.join(IMAGE_ENDINGS)})")
     stems = [p.stem for p in paths]
@@ -238,19 +256,23 @@ def load_frames(folder: Path, short_side: int | None, every: int) -> tuple[np.nd
     with ThreadPoolExecutor() as pool:
         read = list(pool.map(lambda path: read_frame(path, short_side), paths[::every]))
     full_size = read[0][1]
-    for path, (_, size) in zip(paths[::every], read):
+    palette = [path for path, (*_, is_palette) in zip(paths[::every], read) if is_palette]
+    if 0 < len(palette) < len(read):
+        raise InputError(f"{palette[0]} looks like a mask (a palette image) among frames: keep masks in a folder of their own")
+    for path, (_, size, _) in zip(paths[::every], read):
         if size != full_size:
             raise InputError(
                 f"{path} is {size[0]}x{size[1]} pixels but {paths[0].name} is {full_size[0]}x{full_size[1]} (height x width): "
                 "all frames of a clip must have one size"
             )
-    return np.stack([frame for frame, _ in read]), stems[::every], full_size
+    return np.stack([frame for frame, *_ in read]), stems, full_size
 
 
-def read_frame(path: Path, short_side: int | None) -> tuple[UInt8[np.ndarray, "H W 3"], tuple[int, int]]:
-    """One image file as RGB, upright, and its size (H, W) before resizing."""
+def read_frame(path: Path, short_side: int | None) -> tuple[UInt8[np.ndarray, "H W 3"], tuple[int, int], bool]:
+    """One image file as RGB, upright; its size (H, W) before resizing; whether it has a palette, as masks do."""
     try:
         with Image.open(path) as file:
+            is_palette = file.mode == "P"
             image = ImageOps.exif_transpose(file)
             if image.mode.startswith("I"):  # 16-bit grey: Pillow's own conversion would clip at 255
                 image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
@@ -261,7 +283,7 @@ def read_frame(path: Path, short_side: int | None) -> tuple[UInt8[np.ndarray, "H
     if short_side is not None:
         height, width = scaled(full_size, short_side)
         image = image.resize((width, height), Image.Resampling.BICUBIC)
-    return np.asarray(image), full_size
+    return np.asarray(image), full_size, is_palette
 
 
 def annotations_beside(source: Path) -> Path | None:
@@ -271,7 +293,7 @@ def annotations_beside(source: Path) -> Path | None:
         return None
     at = len(parts) - 1 - parts[::-1].index("JPEGImages")
     folder = Path(*parts[:at], "Annotations", *parts[at + 1 :])
-    return folder if folder.is_dir() else None
+    return folder if folder.is_dir() and any(folder.glob("*.png")) else None
 
 
 def mask_paths(folder: Path) -> list[Path]:

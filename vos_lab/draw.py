@@ -27,24 +27,26 @@ def overlay(
     for frame, mask in zip(painted, masks):
         inside = (mask > 0) & (mask < 255)
         frame[inside] = (1 - opacity) * frame[inside] + opacity * colours[mask[inside]]
-        rim = np.zeros_like(inside)
-        rim[:, 1:] |= mask[:, 1:] != mask[:, :-1]
-        rim[1:] |= mask[1:] != mask[:-1]
-        frame[rim & (mask < 255)] = 255
+        padded = np.pad(mask, 1, mode="edge")
+        around = [padded[1:-1, :-2], padded[1:-1, 2:], padded[:-2, 1:-1], padded[2:, 1:-1]]
+        rim = np.any([mask != neighbour for neighbour in around], axis=0)
+        frame[rim & inside] = 255
     return painted
 
 
 def contact_sheet(frames: UInt8[np.ndarray, "T H W 3"], labels: list[str], columns: int = 4, width: int = 960) -> Image.Image:
     """The frames in rows, each with its label, in one picture of the given width in pixels."""
     columns = min(columns, len(frames))
-    tile_w = width // columns
-    tile_h = max(1, round(tile_w * frames.shape[1] / frames.shape[2]))
+    height, tile_w = frames.shape[1], width // columns
+    scale = min(tile_w / frames.shape[2], width / height)  # a tall clip gets narrow pictures, not a sheet without end
+    picture = (max(1, round(scale * frames.shape[2]) - 4), max(1, round(scale * height) - 4))
+    tile_h = picture[1] + 4
     rows = -(-len(frames) // columns)
     sheet = Image.new("RGB", (tile_w * columns, tile_h * rows), "white")
     pen = ImageDraw.Draw(sheet)
     for i, (frame, label) in enumerate(zip(frames, labels)):
         corner = (i % columns * tile_w, i // columns * tile_h)
-        sheet.paste(Image.fromarray(frame).resize((tile_w - 4, tile_h - 4)), corner)
+        sheet.paste(Image.fromarray(frame).resize(picture), corner)
         box = pen.textbbox((corner[0] + 6, corner[1] + 4), label, font_size=14)
         pen.rectangle((box[0] - 3, box[1] - 2, box[2] + 3, box[3] + 2), fill="black")
         pen.text((corner[0] + 6, corner[1] + 4), label, fill="white", font_size=14)

@@ -10,7 +10,6 @@ from .atomic import whole_file
 from .errors import InputError
 
 VOID = 255
-FEW_SOFT_IDS = 8  # so many ids without a solid patch may be small objects; more of them are smoothed edges
 GREY_MODES = ("1", "L", "I", "I;16", "I;16L", "I;16B")
 
 
@@ -30,18 +29,21 @@ def object_ids(masks: UInt8[np.ndarray, "..."]) -> UInt8[np.ndarray, "k"]:
 
 
 def read_mask(path: str | Path) -> tuple[UInt8[np.ndarray, "H W"], bool]:
-    """The ids in a palette or grey PNG, and whether it was grey (a grey file may hold a binary 0/255 mask).
+    """The ids in a palette or grey image, and whether it was grey (a grey file may hold a binary 0/255 mask).
 
     Raises InputError for colour images, ids above 255, and files that are not images.
     """
     try:
         with Image.open(path) as image:
-            if image.mode not in ("P", *GREY_MODES):
-                raise InputError(
-                    f"{path} is a {image.mode} image, but a mask holds one object id per pixel: save it as palette or grey PNG"
-                )
             ids = np.asarray(image)
             grey = image.mode != "P"
+            if image.mode in ("RGB", "RGBA") and (ids[..., :3] == ids[..., :1]).all():
+                ids = ids[..., 0]  # grey, saved with three equal channels, as many paint programs do
+            elif image.mode not in ("P", *GREY_MODES):
+                raise InputError(
+                    f"{path} is a {image.mode} image in colour, but a mask holds one object id per pixel: save it as grey or "
+                    "palette PNG (in GIMP: Image > Mode > Grayscale), white or id 1 for one object, ids 1, 2, 3 for more"
+                )
     except FileNotFoundError:
         raise InputError(f"{path} does not exist: give a mask PNG or a folder of them") from None
     except (UnidentifiedImageError, OSError, SyntaxError) as error:
@@ -70,12 +72,12 @@ def read_masks(paths: list[Path], soft_edges: str = "refuse") -> list[UInt8[np.n
     masks = list(masks)
     for i, (path, ids, grey) in enumerate(zip(paths, masks, modes)):
         soft = soft_edge_ids(ids) if grey and soft_edges != "keep" else ()
-        if len(soft) > FEW_SOFT_IDS and soft_edges == "refuse":
+        if len(soft) and soft_edges == "refuse":
             raise InputError(
                 f"{path} holds {len(np.unique(ids))} ids, {len(soft)} of them only along edges, as smoothing makes them: "
-                "save it without anti-aliasing, or load it with soft_edges='nearest' to give those pixels the nearest id"
+                "save it without anti-aliasing, or let them take the nearest id: soft_edges='nearest' (--soft-edges nearest)"
             )
-        if len(soft) > FEW_SOFT_IDS:
+        if len(soft):
             masks[i] = nearest_ids(ids, np.setdiff1d(np.unique(ids), soft))
     if all(modes) and all(np.isin(ids, (0, VOID)).all() for ids in masks) and any((ids == 0).any() for ids in masks):
         masks = [(ids == VOID).astype(np.uint8) for ids in masks]
@@ -83,17 +85,18 @@ def read_masks(paths: list[Path], soft_edges: str = "refuse") -> list[UInt8[np.n
 
 
 def soft_edge_ids(ids: UInt8[np.ndarray, "H W"]) -> UInt8[np.ndarray, "k"]:
-    """Ids that look like blended edges: they nowhere fill a 3x3 block, while other ids do.
+    """Ids that look like blended edges, as a mask has them that was drawn or resized with smoothing.
 
-    A mask that was drawn or resized with smoothing has such ids between object and background.
+    They nowhere fill a 3x3 block while others do. Small objects are like that too; but where one of these ids lies, nearly
+    always, between a smaller and a larger id, somebody has smoothed, and none of them can be trusted.
     """
-    seen = np.flatnonzero(np.bincount(ids.ravel())).astype(np.uint8)
-    if len(seen) <= FEW_SOFT_IDS or min(ids.shape) < 3:
-        return seen[:0]
-    windows = np.lib.stride_tricks.sliding_window_view(ids, (3, 3))
-    solid = windows[(windows == windows[..., :1, :1]).all((2, 3))][:, 0, 0]
-    filling = np.unique(solid)
-    return np.setdiff1d(seen, filling) if len(filling) > 1 else seen[:0]
+    padded = np.pad(ids, 1, mode="edge")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3))  # (H,W,3,3)
+    low, high = windows.min((2, 3)), windows.max((2, 3))
+    thin = np.setdiff1d(ids, ids[low == high])
+    between = (low < ids) & (ids < high)
+    smoothed = any(between[ids == k].mean() > 0.8 for k in thin)
+    return thin if smoothed and len(thin) < len(np.unique(ids)) - 1 else thin[:0]
 
 
 def nearest_ids(ids: UInt8[np.ndarray, "H W"], keep: UInt8[np.ndarray, "k"]) -> UInt8[np.ndarray, "H W"]:

@@ -71,14 +71,16 @@ def affinity(
     top_k: keep only the k best memory cells of each query cell (all of them where memory holds fewer).
     temperature: divides the similarity; small is sharp. prior: log-weights that are added to it.
     """
-    logits = scores(similarity, top_k, temperature, prior)
+    logits = checked_logits(similarity, top_k, temperature, prior)
     if top_k is None or top_k >= logits.shape[1]:
         return logits.softmax(dim=1)
     best, where = logits.topk(top_k, dim=1)  # (b,k,m)
     return torch.zeros_like(logits).scatter(1, where, best.softmax(dim=1))
 
 
-def scores(similarity, top_k, temperature, prior) -> Float[Tensor, "b n m"]:
+def checked_logits(
+    similarity: Float[Tensor, "b n m"], top_k: int | None, temperature: float, prior: Float[Tensor, "#b #n #m"] | None
+) -> Float[Tensor, "b n m"]:
     """What the softmax is taken of, options checked."""
     if similarity.shape[1] == 0:
         raise InputError("memory is empty: write a frame before reading")
@@ -124,9 +126,10 @@ def read(
             weights = affinity(sliced, None, temperature, prior_part)  # (b,n,step)
             readout.append(weights.transpose(1, 2) @ table)  # (b,step,k*cv)
         else:
-            best, where = scores(sliced, top_k, temperature, prior_part).topk(top_k, dim=1)  # (b,top_k,step)
+            best, where = checked_logits(sliced, top_k, temperature, prior_part).topk(top_k, dim=1)  # (b,top_k,step)
             weights = best.softmax(dim=1)
-            readout.append(torch.stack([weighted_rows(*one) for one in zip(table, where.mT, weights.mT)]))
+            per_sample = zip(table, where.mT, weights.mT)  # (n,k*cv), (step,top_k), (step,top_k)
+            readout.append(torch.stack([weighted_rows(rows, which, weight) for rows, which, weight in per_sample]))
     return torch.cat(readout, 1).unflatten(2, (objects, channels)).permute(0, 2, 3, 1)  # (b,k,cv,m)
 
 
@@ -146,7 +149,7 @@ class MemoryBank:
 
     def __init__(self):
         self.slots: list[int] = []  # the frame in each slot
-        self._keys: Tensor = torch.empty(0)  # (slots,h*w,c)
+        self._keys: Tensor = torch.empty(0)  # (slots,h*w,c), some of them free
         self._values: Tensor = torch.empty(0)  # (slots,h*w,k,cv)
 
     @property
@@ -171,11 +174,7 @@ class MemoryBank:
         """Remember one frame."""
         key, value = key[0].flatten(1).T, value[0].flatten(2).permute(2, 0, 1)  # (h*w,c), (h*w,k,cv)
         slot = len(self.slots)
-        if slot == len(self._keys):  # full: twice the slots, so that n frames cost n copies on the whole
-            self._keys, self._values = (
-                torch.cat([old.to(new), new.new_empty(max(1, slot), *new.shape)]) if slot else new.new_empty(1, *new.shape)
-                for old, new in ((self._keys, key), (self._values, value))
-            )
+        self._keys, self._values = with_room(self._keys, slot, key), with_room(self._values, slot, value)
         self._keys[slot], self._values[slot] = key, value
         self.slots.append(frame)
 
@@ -187,10 +186,22 @@ class MemoryBank:
             self.slots[gap] = self.slots[last]
             self.slots.pop()
 
-    def read(self, query_key: Float[Tensor, "1 c h w"], read=read, **options) -> Float[Tensor, "1 k cv h w"]:
-        """What the remembered values say about each query cell; options as for `memory.read`."""
-        readout = read(self.keys, query_key.flatten(2), self.values, **options)  # (1,k,cv,m)
+    def read(self, query_key: Float[Tensor, "1 c h w"], *, reader=read, **options) -> Float[Tensor, "1 k cv h w"]:
+        """What the remembered values say about each query cell; options as for `memory.read` or the reader in its place."""
+        if not self.slots:
+            raise InputError("memory is empty: write a frame before reading (does the policy keep any?)")
+        readout = reader(self.keys, query_key.flatten(2), self.values, **options)  # (1,k,cv,m)
         return readout.unflatten(3, query_key.shape[2:])
+
+
+def with_room(buffer: Tensor, slot: int, entry: Tensor) -> Tensor:
+    """The buffer, twice as large if the slot lies beyond its end: so n entries cost n copies on the whole."""
+    if slot < len(buffer):
+        return buffer
+    larger = entry.new_empty(max(1, 2 * slot), *entry.shape)
+    if slot:
+        larger[:slot] = buffer
+    return larger
 
 
 @runtime_checkable

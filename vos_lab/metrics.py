@@ -151,7 +151,8 @@ class Scores:
         per_object = self.per_object
         rows = []
         for i, object_id in enumerate(self.object_ids):
-            j, f = ([per_object[measure][s][i] for s in STATISTICS] for measure in "JF")
+            j = [per_object["J"][statistic][i] for statistic in STATISTICS]
+            f = [per_object["F"][statistic][i] for statistic in STATISTICS]
             rows.append([f"object {object_id}", (j[0] + f[0]) / 2, *j, *f])
         rows.append(["mean", self.JF, *self.J.values(), *self.F.values()])
         return rows
@@ -165,7 +166,7 @@ class Scores:
 
 @dataclass(repr=False)
 class DatasetScores:
-    """Scores of many clips; J, F and J&F are means over all objects, as on the DAVIS and YouTube-VOS leaderboards."""
+    """Scores of many clips; J, F and J&F are means over all objects, as on the DAVIS leaderboard."""
 
     clips: list[Scores]
 
@@ -190,7 +191,7 @@ class DatasetScores:
 
     def object_rows(self) -> list[list]:
         """A row per object of each clip: clip, object id, then the columns of HEADER."""
-        return [[s.name, k, *row[1:]] for s in self.clips for k, row in zip(s.object_ids, s.rows())]
+        return [[s.name, k, *row[1:]] for s in self.clips for k, row in zip(s.object_ids, s.rows()[:-1])]
 
     def __repr__(self) -> str:
         return text_table(["clip (objects)", *HEADER[1:]], self.rows())
@@ -209,13 +210,19 @@ def scored_span(values: Float[np.ndarray, "T"]) -> slice:
 
 
 def evaluate(
-    prediction: UInt8[np.ndarray, "T H W"], truth: UInt8[np.ndarray, "T H W"], *, davis: bool = False, name: str = ""
+    prediction: UInt8[np.ndarray, "T H W"],
+    truth: UInt8[np.ndarray, "T H W"],
+    *,
+    davis: bool = False,
+    sparse: bool | None = None,
+    name: str = "",
 ) -> Scores:
     """Score the object ids of a prediction against the truth.
 
     The ids that truth holds are scored, each from the frame after its first (that mask was given) to the last frame but one, as
     the DAVIS tool leaves out both ends; frames without annotation (truth is 255 all over) are not scored. Void pixels count as
     background. davis=True counts objects as the DAVIS tool does: all of 1..(largest id of the first frame), from frame 1 on.
+    sparse: score the last frame too, as YouTube-VOS does; by default where some frame has no annotation.
     Raises InputError for shapes that differ and clips in which nothing is left to score.
     """
     same_shape(truth, prediction)
@@ -224,6 +231,7 @@ def evaluate(
             f"scoring needs ids (T,H,W) of 3 frames or more, since the first and last are left out, got {truth.shape}"
         )
     annotated = (truth != VOID).any((1, 2))
+    sparse = not annotated.all() if sparse is None else sparse
     if davis:
         first = {k: 0 for k in range(1, int(object_ids(truth[0]).max(initial=0)) + 1)}
     else:
@@ -233,11 +241,12 @@ def evaluate(
     j, f = (np.full((len(first), len(truth)), np.nan) for _ in range(2))
     for row, (k, start) in enumerate(first.items()):
         scored = annotated.copy()
-        scored[: start + 1] = scored[-1] = False
-        if not davis and not scored.any():
-            continue
+        scored[: start + 1] = False
+        scored[-1] &= sparse
         j[row, scored] = region_similarity(truth[scored] == k, prediction[scored] == k)
         f[row, scored] = contour_accuracy(truth[scored] == k, prediction[scored] == k)
+    if np.isnan(j).all():
+        raise InputError("truth is annotated in no frame between an object's first and the last one: there is nothing to score")
     return Scores(list(first), j, f, name)
 
 

@@ -20,35 +20,40 @@ PAGE = """<!doctype html>
  table { border-collapse: collapse } tr + tr { border-top: 1px solid #ccc }
 </style>
 <h1>{{ clip.name }}</h1>
-<p>{{ count }} frames of {{ clip.size[0] }}x{{ clip.size[1] }} pixels, objects {{ ids }}, tracked by {{ model }} in
-{{ "%.1f"|format(track.seconds) }} s: {{ "%.1f"|format(speed) }} frames per second on {{ device }}.</p>
+<p>{{ count }} frames of {{ clip.size[0] }}x{{ clip.size[1] }} pixels, {{ objects }}, tracked by the model “{{ model }}” in
+{{ "%.1f"|format(track.seconds) }} s: {{ "%.1f"|format(speed) }} frames per second on {{ device }}.
+<a href="overlay.mp4">Watch it</a>.</p>
 <h2>What was found</h2>
 {{ found }}
 {% if scores %}
 <h2>How right it is</h2>
 {{ scores._repr_html_()|safe }}
-<p>First and last frame left out. Worst frames of {{ worst_label }}: predicted above, true below.</p>
+<p>J: how much of the region is right, F: how much of the outline; 1 is perfect. Recall: share of frames above 0.5; decay:
+what is lost from the first quarter to the last. Worst frames of {{ worst_label }}: predicted above, true below.</p>
 {{ worst }}
-{% else %}
-<p>No scores: the true masks of later frames were not given.</p>
 {% endif %}
+<p>{{ comment }}</p>
 """
 
 
-def write_report(path: str | Path, clip: Clip, track: Track, scores: Scores | None, model: str, device: str) -> None:
-    """Contact sheet, timing, and where `clip.masks` holds the truth of more than the given frames, scores and worst frames."""
+def write_report(
+    path: str | Path, clip: Clip, track: Track, scores: Scores | None, model: str, device: str, comment: str = ""
+) -> None:
+    """Contact sheet, timing, a comment, and with scores the frames that are worst against the truth in `clip.masks`."""
     import jinja2
     from markupsafe import Markup
 
     found = Clip(clip.frames, track.masks, clip.name).contact_sheet()
+    ids = ", ".join(map(str, track.object_ids))
     context = dict(
         clip=clip,
         track=track,
         scores=scores,
+        comment=comment,
         model=model,
         device=f"{device} ({platform.processor() or platform.machine()})" if device == "cpu" else device,
         count=len(clip),
-        ids=", ".join(map(str, clip.object_ids)),
+        objects=f"objects with ids {ids}" if len(track.object_ids) > 1 else f"one object, id {ids}",
         speed=(len(clip) - track.first_frame) / track.seconds,
         found=Markup(
             picture_html(found, f"Contact sheet of {clip.name}: the masks found, over frames spread evenly over the clip")

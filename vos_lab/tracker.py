@@ -17,6 +17,8 @@ from .memory import MemoryBank, Policy
 from .models.aggregate import soft_aggregate
 from .progress import progress
 
+MATCHING = {"top_k", "kind", "temperature"}  # what a tracker can ask of memory.read
+
 
 @dataclass
 class Group:
@@ -38,6 +40,8 @@ class Tracker:
         self.policy = policy or model.policy
         self.read = read
         self.matching = {**model.matching, **matching}
+        if read is memory.read and (unknown := set(matching) - MATCHING):
+            raise InputError(f"there is no option {', '.join(sorted(unknown))}: choose {', '.join(sorted(MATCHING))}")
         self.groups: list[Group] = []
         self.frame = -1
 
@@ -46,7 +50,7 @@ class Tracker:
         """The object ids, in the order in which they were given."""
         return [i for group in self.groups for i in group.ids]
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def start(
         self, image: Float[Tensor, "3 H W"], masks: Float[Tensor, "k H W"], ids: list[int] | None = None
     ) -> Float[Tensor, "classes H W"]:
@@ -59,7 +63,7 @@ class Tracker:
         self._prob = self._image.new_zeros(0, *image.shape[1:])
         return self.add_objects(masks, ids)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def step(self, image: Float[Tensor, "3 H W"]) -> Float[Tensor, "classes H W"]:
         """Segment the next frame: probabilities of background and each object, in the order of `ids`."""
         if not self.groups:
@@ -73,11 +77,11 @@ class Tracker:
         self.frame += 1
         self._see(image)
         key = self._features.key
-        readouts = [group.bank.read(key, self.read, **self.matching) for group in self.groups]
+        readouts = [group.bank.read(key, reader=self.read, **self.matching) for group in self.groups]
         prob = self.model.decode(torch.cat(readouts, 1), self._features)  # (1,k,H',W')
         return self._settle(self._crop(prob[0]))
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def add_objects(self, masks: Float[Tensor, "k H W"], ids: list[int] | None = None) -> Float[Tensor, "classes H W"]:
         """Objects that appear in the current frame: their masks overwrite the others there.
 
@@ -96,6 +100,10 @@ class Tracker:
         if taken:
             raise InputError(f"object ids {taken} are used twice or outside 1..254: give each object an id of its own")
         masks = masks.to(self._image)
+        if not ((masks >= 0) & (masks <= 1)).all():
+            raise InputError("masks must lie in 0..1, 1 where the object is: give one mask per object, not a map of ids")
+        if (masks.sum((1, 2)) == 0).any():
+            raise InputError(f"the masks of objects {ids} must not be empty: mark at least one pixel of each")
         free = (masks.sum(0) == 0).to(masks)  # (H,W): 1 where no new object is
         self.groups.append(Group(list(ids)))
         return self._settle(torch.cat([self._prob[1:] * free, masks]))
@@ -108,7 +116,9 @@ class Tracker:
         first_seen = first_frames(clip)
         start = min(first_seen.values())
         masks = np.zeros(clip.frames.shape[:3], dtype=np.uint8)
-        track = Track(masks, clip.name, first_frame=start, stride=self.model.stride, matching=self.matching)
+        track = Track(
+            masks, clip.name, object_ids=list(first_seen), first_frame=start, stride=self.model.stride, matching=self.matching
+        )
         began = time.perf_counter()
         for t in progress(range(start, len(clip)), desc=clip.name, unit="frame"):
             image = clip.images(t, t + 1)[0]
@@ -155,7 +165,7 @@ class Tracker:
             group.bank.keep(frames)
         if not any(self.frame in frames for frames in staying):
             return
-        masks = F.pad(self._prob[None, 1:], self._padding)  # (1,k,H',W')
+        masks = F.pad(self._prob[None, 1:].to(self._image), self._padding)  # (1,k,H',W')
         values = self.model.encode_value(self._image, self._features, masks)  # (1,k,cv,h,w)
         for group, frames, value in zip(self.groups, staying, values.split([len(g.ids) for g in self.groups], dim=1)):
             if self.frame in frames:
@@ -169,13 +179,13 @@ def first_frames(clip: Clip) -> dict[int, int]:
     """The first annotated frame of each object, by id. Raises InputError where there is no object to follow."""
     ids = clip.object_ids
     if clip.masks is None:
-        raise InputError(f"clip '{clip.name}' has no masks: load it with masks=, at least one PNG for its first frame")
+        raise InputError(f"clip '{clip.name}' has no masks: give at least one PNG for its first frame, masks= (--mask)")
     if not len(ids):
         raise InputError(f"the masks of clip '{clip.name}' are empty: mark at least one object, with an id from 1 to 254")
     return {int(i): int((clip.masks == i).any((1, 2)).argmax()) for i in ids}
 
 
-@dataclass
+@dataclass(repr=False)
 class Track:
     """What a tracker found in a clip.
 
@@ -186,11 +196,17 @@ class Track:
     masks: UInt8[np.ndarray, "T H W"]
     name: str = "clip"
     seconds: float = 0.0
+    object_ids: list[int] = field(default_factory=list)
     first_frame: int = 0
     stride: int = 1
     matching: dict = field(default_factory=dict)
     keys: dict[int, Float[Tensor, "1 c h w"]] = field(default_factory=dict)
     memory: dict[int, dict[int, list[int]]] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        ids = ", ".join(map(str, self.object_ids))
+        kept = "with a record of what was looked at" if self.keys else "without a record"
+        return f"Track of '{self.name}': {len(self.masks)} frames in {self.seconds:.1f} s, object ids: {ids or 'none'}, {kept}"
 
     def memory_frames(self, frame: int, object_id: int | None = None) -> list[int]:
         """The frames in memory when `frame` was read, oldest first; of the first object unless another is named."""

@@ -1,5 +1,10 @@
 """Video files: read with decord, written as mp4 (H.264) or gif."""
 
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -19,14 +24,15 @@ def read_video(
     number of frames in the file. Raises InputError where the file is no video or breaks off."""
     import decord
 
-    decord.logging.set_level(decord.logging.QUIET)  # FFmpeg's own words come on top of ours otherwise
+    decord.logging.set_level(decord.logging.QUIET)
     try:
-        reader = decord.VideoReader(str(path))
-        full_size = reader[0].shape[:2]
-        if short_side is not None:
-            height, width = scaled(full_size, short_side)
-            reader = decord.VideoReader(str(path), width=width, height=height)
-        frames = reader.get_batch(range(0, len(reader), every)).asnumpy()
+        with silenced_stderr():
+            reader = decord.VideoReader(str(path))
+            full_size = reader[0].shape[:2]
+            if short_side is not None:
+                height, width = scaled(full_size, short_side)
+                reader = decord.VideoReader(str(path), width=width, height=height)
+            frames = reader.get_batch(range(0, len(reader), every)).asnumpy()
         return frames, reader.get_avg_fps() / every, full_size, len(reader)
     except (decord.DECORDError, RuntimeError, IndexError):
         raise InputError(
@@ -35,24 +41,51 @@ def read_video(
         ) from None
 
 
-def write_video(path: str | Path, frames: UInt8[np.ndarray, "T H W 3"], fps: float = 24.0) -> None:
-    """Write .mp4 or .gif; nothing is left behind if it fails."""
-    path = Path(path)
-    if path.suffix.lower() not in (".mp4", ".gif"):
-        raise InputError(f"{path} ends in '{path.suffix}': videos are written as .mp4 or .gif")
-    with whole_file(path) as draft:
-        if path.suffix.lower() == ".gif":
-            first, *rest = [Image.fromarray(frame) for frame in frames]
-            first.save(draft, format="GIF", save_all=True, append_images=rest, duration=round(1000 / fps), loop=0)
-            return
-        import imageio_ffmpeg
+@contextmanager
+def silenced_stderr() -> Iterator[None]:
+    """FFmpeg and decord write to stderr behind Python's back; our own sentence says what is wrong."""
+    kept = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
-        # H.264 stores colour at half resolution and so wants even sides: repeat the last row or column where needed.
-        height, width = frames.shape[1:3]
-        even = np.pad(frames, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-        size = (even.shape[2], even.shape[1])
-        writer = imageio_ffmpeg.write_frames(str(draft), size, fps=fps, codec="libx264", quality=8, macro_block_size=1)
-        writer.send(None)
-        for frame in even:
-            writer.send(np.ascontiguousarray(frame))
-        writer.close()
+
+def write_video(path: str | Path, frames: UInt8[np.ndarray, "T H W 3"], fps: float = 24.0) -> None:
+    """Write .mp4 (H.264) or .gif; nothing is left behind if it fails. Odd sides of an mp4 gain a black row or column."""
+    path = Path(path)
+    write = {".mp4": write_mp4, ".gif": write_gif}.get(path.suffix.lower())
+    if write is None:
+        raise InputError(f"{path} ends in '{path.suffix}': videos are written as .mp4 or .gif")
+    if not fps > 0:
+        raise InputError(f"fps={fps} shows no frame: give more than 0 frames per second")
+    with whole_file(path) as draft:
+        write(draft, frames, fps)
+
+
+def write_gif(path: Path, frames: UInt8[np.ndarray, "T H W 3"], fps: float) -> None:
+    first, *rest = [Image.fromarray(frame) for frame in frames]
+    first.save(path, format="GIF", save_all=True, append_images=rest, duration=round(1000 / fps), loop=0)
+
+
+def write_mp4(path: Path, frames: UInt8[np.ndarray, "T H W 3"], fps: float) -> None:
+    from imageio_ffmpeg import get_ffmpeg_exe
+
+    height, width = frames.shape[1:3]
+    raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", str(fps), "-i", "-"]
+    even = ["-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2"]  # H.264 stores colour at half resolution and so wants even sides
+    h264 = ["-c:v", "libx264", "-crf", "20", "-pix_fmt", "yuv420p", "-movflags", "+faststart"]
+    command = [get_ffmpeg_exe(), "-y", "-loglevel", "error", *raw, *even, *h264, str(path)]
+    with tempfile.TemporaryFile() as log, subprocess.Popen(command, stdin=subprocess.PIPE, stderr=log) as ffmpeg:
+        try:
+            for frame in frames:
+                ffmpeg.stdin.write(np.ascontiguousarray(frame))
+            ffmpeg.stdin.close()
+        except BrokenPipeError:  # ffmpeg has given up; its code and its log say why
+            pass
+        if ffmpeg.wait():
+            log.seek(0)
+            raise OSError(f"{path} could not be written: {log.read().decode(errors='replace').strip()[-200:]}")

@@ -12,11 +12,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-# every code cell has a number, or one of them has failed
+# the first cell has a number and no cell is waiting: all have run, or one has failed and stopped the rest
 FINISHED = """() => {
-    const prompts = [...document.querySelectorAll('.jp-Notebook .jp-CodeCell .jp-InputPrompt')];
-    const failed = document.querySelector('.jp-OutputArea-output[data-mime-type*="error"]');
-    return failed || (prompts.length && prompts.every(prompt => /\\[\\d+\\]/.test(prompt.textContent)));
+    const prompts = [...document.querySelectorAll('.jp-Notebook .jp-CodeCell .jp-InputPrompt')].map(p => p.textContent);
+    return prompts.length && /\\d/.test(prompts[0]) && !prompts.some(text => text.includes('*'));
 }"""
 
 
@@ -37,9 +36,10 @@ def browser():
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory):
-    """JupyterLab on a copy of the notebooks and samples, as `make lab` starts it, on a free port; its address."""
+    """JupyterLab on a copy of the notebooks, beside the data, on a free port; its address."""
     folder = tmp_path_factory.mktemp("lab")
     shutil.copytree(ROOT / "notebooks", folder / "notebooks", ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+    shutil.copytree(ROOT / "data", folder / "data")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -83,7 +83,7 @@ def test_the_first_notebook_runs_in_jupyterlab(browser, lab, tmp_path):
     page.screenshot(path=shot)
     assert "Traceback" not in shown
     assert "video: wrote and read back 5 frames" in shown and "J&F of copying the first mask: 0." in shown
-    assert page.locator('.jp-Notebook img[alt^="Contact sheet"]').count() == 3
+    assert page.locator('.jp-Notebook img[alt^="Contact sheet"]').count() == 4
     assert page.locator(".jp-Notebook .jp-RenderedImage img").count() == 2  # the two affinity plots
     assert page.locator(".jp-Notebook table th >> text=J recall").count() == 1
     page.close()

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 
 import vos_lab as vl
@@ -17,5 +18,7 @@ def test_objects_share_each_pixel_with_the_background():
     assert (settled[1:].argmax(0) == prob.argmax(0)).all()
 
 
-def test_certainty_stays_finite():
-    assert vl.soft_aggregate(torch.tensor([[0.0, 1.0], [0.0, 1.0]])).isfinite().all()
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_certainty_stays_finite(dtype):
+    logits = vl.soft_aggregate(torch.tensor([[0.0, 1.0], [0.0, 1.0]], dtype=dtype))
+    assert logits.isfinite().all() and logits.softmax(0).argmax(0).tolist() == [0, 1]

@@ -127,6 +127,12 @@ def test_depth_and_widths_are_read_from_the_file(tmp_path):
     assert all(p.requires_grad for p in loaded.parameters()) and not loaded.training
 
 
+def test_weights_stored_in_half_precision_are_loaded_as_floats(stcn_state, tmp_path):
+    torch.save({name: x.half() if x.is_floating_point() else x for name, x in stcn_state.items()}, tmp_path / "half.pth")
+    model = vl.load_model("stcn", weights=tmp_path / "half.pth")
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+
+
 def test_random_weights_are_asked_for_and_seeded():
     with pytest.raises(vl.InputError, match="needs weights="):
         vl.load_model("stcn")
@@ -151,6 +157,8 @@ def wrong_files(state, folder):
         "missing.pth": (missing, "decoder.pred.bias is missing"),
         "extra.pth": (extra, "decoder.pred.scale is not known"),
         "shaped.pth": (shaped, r"decoder.pred.weight is \(2, 256, 3, 3\), wanted \(1, 256, 3, 3\)"),
+        "xmem.pth": ({**state, "key_proj.d_proj.weight": torch.zeros(1)}, "holds XMem weights"),
+        "parallel.pth": ({f"module.{name}": x for name, x in state.items()}, "parallel wrapper"),
         "other.pth": (nn.Linear(2, 2).state_dict(), "holds no STCN weights .its names begin weight, bias"),
         "wrapped.pth": ({"network": {"weight": torch.zeros(1)}}, "no raw state dict"),
         "empty.pth": ({}, "no raw state dict"),

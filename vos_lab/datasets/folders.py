@@ -42,7 +42,7 @@ class ClipFolder:
 
     def read(self, frame_file: Path, mask_file: Path) -> tuple[UInt8[np.ndarray, "H W 3"], UInt8[np.ndarray, "H W"]]:
         """One frame and its object ids, as `load` would give them."""
-        frame, full_size = read_frame(frame_file, self.short_side)
+        frame, full_size, _ = read_frame(frame_file, self.short_side)
         ids, grey = read_mask(mask_file)
         if ids.shape != full_size:
             raise InputError(

@@ -209,7 +209,7 @@ def find_pairs(root: Path, masks: Path | None) -> list[tuple[Path, Path]]:
 
 def read_pair(image_path: Path, mask_path: Path) -> tuple[Float[Tensor, "3 H W"], UInt8[np.ndarray, "H W"]]:
     """A photograph, colours 0..1, and its ids; a grey mask is one object wherever it is brighter than half."""
-    image, _ = read_frame(image_path, None)
+    image, *_ = read_frame(image_path, None)
     mask, grey = read_mask(mask_path)
     if mask.shape != image.shape[:2]:
         raise InputError(f"{mask_path} is {mask.shape} but its photograph {image.shape[:2]} pixels: save it at the same size")

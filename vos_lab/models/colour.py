@@ -81,7 +81,7 @@ def edge_strength(light: Float[Tensor, "b 1 H W"]) -> Float[Tensor, "b 4 H W"]:
     padded = F.pad(light, (1, 1, 1, 1), mode="replicate")
     dx = padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2]
     dy = padded[:, :, 2:, 1:-1] - padded[:, :, :-2, 1:-1]
-    angle = torch.arange(4, device=light.device)[:, None, None] * torch.pi / 4
+    angle = torch.arange(4).to(light)[:, None, None] * torch.pi / 4
     return (dx * angle.cos() + dy * angle.sin()).abs()
 
 

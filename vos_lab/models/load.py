@@ -22,6 +22,11 @@ STCN_NAMES = [
     (r"\.SpatialGate\.spatial\.conv\.", ".spatial."),
 ]
 
+NOT_STCN = {
+    "key_proj.d_proj.": "holds XMem weights, not STCN's: give a published stcn.pth",
+    "module.": "was saved from a parallel wrapper (its names begin with 'module.'): save model.module.state_dict()",
+}
+
 
 def load_model(name: str, weights: str | Path | None = None, device: str | torch.device = "cpu") -> nn.Module:
     """A model in evaluation mode.
@@ -36,14 +41,15 @@ def load_model(name: str, weights: str | Path | None = None, device: str | torch
     elif name == "stcn":
         if weights is None:
             raise InputError(
-                "the model 'stcn' needs weights=: the path of a published checkpoint, or 'random' to look at its parts"
+                "the model 'stcn' needs weights= (--weights): the path of stcn.pth, which its authors publish, "
+                "or 'random' to look at its parts"
             )
         model = random_stcn() if weights == "random" else stcn_from(Path(weights))
     else:
         raise InputError(f"there is no model '{name}': choose colour or stcn")
     try:
         return model.to(device).eval()
-    except (RuntimeError, AssertionError) as error:
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0][:80]
         raise InputError(
             f"the device '{device}' cannot be used here ({reason}): choose cpu, or cuda where there is a GPU"
@@ -58,28 +64,34 @@ def random_stcn(seed: int = 0) -> STCN:
 
 def stcn_from(path: Path) -> STCN:
     """The published layout; depth and widths are read from the file."""
-    state = {rename(name, STCN_NAMES): tensor for name, tensor in read_state(path).items()}
+    in_file = read_state(path)
+    for name, meaning in NOT_STCN.items():
+        if any(n.startswith(name) for n in in_file):
+            raise InputError(f"{path} {meaning}")
+    names = {rename(name, STCN_NAMES): name for name in in_file}  # ours -> the file's
+    state = {ours: in_file[theirs] for ours, theirs in names.items()}
     try:
         blocks = {name.split(".")[2] for name in state if name.startswith("key_encoder.layer3.")}
         depth = {counts[2]: depth for depth, (_, counts) in DEPTHS.items()}[len(blocks)]
         key_channels, value_channels = state["key_proj.weight"].shape[0], state["key_comp.weight"].shape[0]
         first = state["value_encoder.backbone.conv1.weight"]  # (64,4|5,7,7)
     except KeyError:
-        raise InputError(
-            f"{path} holds no STCN weights (its names begin {', '.join(list(state)[:3])}): give a published stcn.pth"
-        ) from None
+        begin = ", ".join(list(in_file)[:3])
+        raise InputError(f"{path} holds no STCN weights (its names begin {begin}): give a published stcn.pth") from None
     if first.shape[1] == 4:  # trained on single objects: a fifth input, the other objects' masks, that it does not see
         state["value_encoder.backbone.conv1.weight"] = torch.cat([first, torch.zeros_like(first[:, :1])], 1)
     with torch.device("meta"):  # no memory and no random numbers for weights that are replaced at once
         model = STCN(key_depth=depth, key_channels=key_channels, value_channels=value_channels)
-    load_strictly(model, state, path)
+    load_strictly(model, state, path, names)
     return model
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
     """Names and tensors of a checkpoint; no code in it is run."""
     if not path.is_file():
-        raise InputError(f"{path} does not exist: give a weights file, .pth or .safetensors")
+        raise InputError(
+            f"{path} {'is a folder' if path.is_dir() else 'does not exist'}: give a weights file, .pth or .safetensors"
+        )
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
@@ -88,11 +100,12 @@ def read_state(path: Path) -> dict[str, Tensor]:
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # each format has its own family of errors, pickle's included
-        reason = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
-        raise InputError(f"{path} cannot be read as weights ({reason}): give a state dict, .pth or .safetensors") from None
+        raise InputError(
+            f"{path} cannot be read as weights ({type(error).__name__}): give a state dict, .pth or .safetensors"
+        ) from None
     if not isinstance(state, dict) or not state or not all(isinstance(x, Tensor) for x in state.values()):
         raise InputError(f"{path} holds no raw state dict (names with tensors): save model.state_dict() alone")
-    return state
+    return {name: x.float() if x.is_floating_point() else x for name, x in state.items()}  # half is for storing
 
 
 def rename(name: str, rules: list[tuple[str, str]]) -> str:
@@ -101,13 +114,13 @@ def rename(name: str, rules: list[tuple[str, str]]) -> str:
     return name
 
 
-def load_strictly(model: nn.Module, state: dict[str, Tensor], path: Path) -> None:
-    """Every name once, every shape equal; else an error that lists the differences."""
+def load_strictly(model: nn.Module, state: dict[str, Tensor], path: Path, names: dict[str, str]) -> None:
+    """Every name once, every shape equal; else an error that lists the differences. names: as they stand in the file."""
     wanted = model.state_dict()
     differences = [f"{name} is missing" for name in wanted if name not in state]
-    differences += [f"{name} is not known" for name in state if name not in wanted]
+    differences += [f"{names[name]} is not known" for name in state if name not in wanted]
     differences += [
-        f"{name} is {tuple(state[name].shape)}, wanted {tuple(wanted[name].shape)}"
+        f"{names[name]} is {tuple(state[name].shape)}, wanted {tuple(wanted[name].shape)}"
         for name in wanted
         if name in state and state[name].shape != wanted[name].shape
     ]

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from ..clip import Clip
+from ..draw import overlay
 from ..tracker import Track
 
 
@@ -14,7 +15,8 @@ def affinity_of_pixel(clip: Clip, track: Track, frame: int, x: int, y: int, obje
     """Where does the cell that holds pixel (x, y) of `frame` look? Its affinity over each memory frame; all of them sum to 1.
 
     track: from run(clip, record=True). object_id: whose memory, where objects appeared at different times.
-    Each memory frame shows its best match magnified. Look for bright cells on something else than what asks: false matches.
+    The query frame shows the outlines that were found, each memory frame its best match magnified.
+    Look for bright cells on something else than what asks: false matches.
     """
     row, column = track.cell_at(x, y)
     memory_frames = track.memory_frames(frame, object_id)
@@ -32,7 +34,8 @@ def affinity_of_pixel(clip: Clip, track: Track, frame: int, x: int, y: int, obje
         ax.set_axis_off()
         ax.set(xlim=(0, width), ylim=(height, 0))
     query, *panels = axes.flat
-    query.imshow(clip.frames[frame], extent=(0, width, height, 0))
+    found = overlay(clip.frames[frame : frame + 1], track.masks[frame : frame + 1], opacity=0.0)[0]  # outlines only
+    query.imshow(found, extent=(0, width, height, 0))
     mark_cell(query, row, column, track)
     query.set_title(f"frame {frame}: the marked cell asks")
     for ax, t, weight in zip(panels, memory_frames, weights):
