@@ -16,9 +16,12 @@ def colour_of(object_id: int) -> tuple[int, int, int]:
 
 
 def overlay(
-    frames: UInt8[np.ndarray, "T H W 3"], masks: UInt8[np.ndarray, "T H W"] | None, opacity: float = 0.5
+    frames: UInt8[np.ndarray, "T H W 3"], masks: UInt8[np.ndarray, "T H W"] | None, opacity: float = 0.6
 ) -> UInt8[np.ndarray, "T H W 3"]:
-    """Objects tinted, with a white rim so that they can be seen in grey as well; void and background stay as they are."""
+    """Objects tinted, with a white rim so that they can be seen in grey as well; void and background stay as they are.
+
+    opacity: of the tint; 0 draws the rim alone.
+    """
     if masks is None:
         return frames.copy()
     colours = np.zeros((256, 3), dtype=np.float32)
@@ -26,7 +29,9 @@ def overlay(
     painted = frames.copy()
     for frame, mask in zip(painted, masks):
         inside = (mask > 0) & (mask < 255)
-        frame[inside] = (1 - opacity) * frame[inside] + opacity * colours[mask[inside]]
+        if opacity:
+            grey = frame[inside].mean(-1, keepdims=True)  # over a green object an orange tint would turn olive
+            frame[inside] = (1 - opacity) * grey + opacity * colours[mask[inside]]
         padded = np.pad(mask, 1, mode="edge")
         around = [padded[1:-1, :-2], padded[1:-1, 2:], padded[:-2, 1:-1], padded[2:, 1:-1]]
         rim = np.any([mask != neighbour for neighbour in around], axis=0)
