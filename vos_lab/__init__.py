@@ -1,7 +1,6 @@
 """vos_lab: learn, see and teach matching-based video object segmentation."""
 
-import importlib
-from typing import Any
+from .lazy import lazy
 
 __version__ = "0.1.0.dev0"
 
@@ -22,16 +21,4 @@ HOMES = {
 }
 MODULES = ("clip", "datasets", "draw", "losses", "masks", "memory", "metrics", "models", "show", "tracker", "video")
 
-__all__ = [*HOMES, *MODULES]
-
-
-def __getattr__(name: str) -> Any:
-    if name in HOMES:
-        return getattr(importlib.import_module(f".{HOMES[name]}", __name__), name)
-    if name in MODULES:
-        return importlib.import_module(f".{name}", __name__)
-    raise AttributeError(f"vos_lab has no '{name}'")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__, __all__ = lazy(__name__, HOMES, MODULES)
