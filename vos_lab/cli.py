@@ -4,6 +4,7 @@ import argparse
 import csv
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from .errors import InputError
@@ -66,7 +67,7 @@ def segment(args: argparse.Namespace) -> None:
 
     from .atomic import whole_folder
     from .clip import Clip, annotations_beside
-    from .masks import write_mask
+    from .masks import resized, write_mask
     from .models import load_model
     from .report import write_report
     from .tracker import Tracker, first_frames
@@ -83,13 +84,13 @@ def segment(args: argparse.Namespace) -> None:
     check_replaceable(out, args.input)
 
     track = Tracker(model).run(clip)
-    masks = Clip(clip.frames, track.masks).resize(clip.source_size).masks  # DAVIS wants them at the size of the files
+    masks = resized(track.masks, clip.source_size)  # DAVIS wants them at the size of the files
     scores, comment = score_given(masks, truth, list(given), clip.name)
     with whole_folder(out) as draft:
         for name, mask in zip(clip.frame_names, masks):
             write_mask(draft / f"{name}.png", mask)
         Clip(clip.frames, track.masks, clip.name, fps=clip.fps).save_overlay(draft / "overlay.mp4")
-        shown = clip.with_masks(source, soft_edges=args.soft_edges) if source else clip
+        shown = clip if truth is None else replace(clip, masks=resized(truth, clip.size))
         write_report(draft / "report.html", shown, track, scores, args.model, device, comment)
     print(*([scores] if scores else []), *([comment] if comment else []), sep="\n")
     print(f"{len(clip)} frames in {track.seconds:.1f} s. Look at {out / 'report.html'}")

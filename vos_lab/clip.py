@@ -108,9 +108,9 @@ class Clip:
         height, width = size or scaled(self.size, short_side)
         if min(height, width) < 1:
             raise InputError(f"size=({height}, {width}) leaves no pixel: give (height, width) of 1 or more")
-        shrink = lambda pixels, how: np.stack([np.asarray(Image.fromarray(p).resize((width, height), how)) for p in pixels])
-        frames = shrink(self.frames, Image.Resampling.BICUBIC)
-        masks = None if self.masks is None else shrink(self.masks, Image.Resampling.NEAREST)
+        bicubic = Image.Resampling.BICUBIC
+        frames = np.stack([np.asarray(Image.fromarray(frame).resize((width, height), bicubic)) for frame in self.frames])
+        masks = None if self.masks is None else mask_files.resized(self.masks, (height, width))
         return replace(self, frames=frames, masks=masks, truth=None)
 
     @classmethod
@@ -155,8 +155,7 @@ class Clip:
     def with_masks(self, source: str | Path, *, soft_edges: str = "refuse") -> "Clip":
         """The same frames with masks from files; `load` says which are understood. They have the size of the frames' files."""
         masks = self.read_masks(source, soft_edges=soft_edges)
-        shrink = lambda ids: np.asarray(Image.fromarray(ids).resize(self.size[::-1], Image.Resampling.NEAREST))
-        return replace(self, masks=np.stack([shrink(ids) for ids in masks]))
+        return replace(self, masks=mask_files.resized(masks, self.size))
 
     def read_masks(self, source: str | Path, *, soft_edges: str = "refuse") -> UInt8[np.ndarray, "T H W"]:
         """Masks from files, at the size of the frames' files, void where there is none."""

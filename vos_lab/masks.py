@@ -61,6 +61,14 @@ def write_mask(path: str | Path, ids: UInt8[np.ndarray, "H W"]) -> None:
         image.save(draft, format="PNG")
 
 
+def resized(masks: UInt8[np.ndarray, "T _ _"], size: tuple[int, int]) -> UInt8[np.ndarray, "T _ _"]:
+    """Ids at another size, (H, W): each pixel takes the nearest, so that no new ids arise."""
+    if masks.shape[1:] == tuple(size):
+        return masks
+    height, width = size
+    return np.stack([np.asarray(Image.fromarray(ids).resize((width, height), Image.Resampling.NEAREST)) for ids in masks])
+
+
 def read_masks(paths: list[Path], soft_edges: str = "refuse") -> list[UInt8[np.ndarray, "_ _"]]:
     """The masks of one clip. Where all are grey and hold only 0 and 255, they are binary: 255 becomes object 1, not void.
 
