@@ -1,4 +1,4 @@
-"""The command line: vos-lab segment, vos-lab evaluate, vos-lab download."""
+"""The command line: vos-lab segment, track, evaluate, train, download."""
 
 import argparse
 import csv
@@ -17,7 +17,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     add_segment(commands)
+    add_track(commands)
     add_evaluate(commands)
+    add_train(commands)
     add_download(commands)
     args = parser.parse_args(arguments)
     try:
@@ -51,8 +53,7 @@ def add_segment(commands) -> None:
     parser.add_argument(
         "--truth", type=Path, help="folder of true masks, to score against; in a DAVIS-style tree they are found"
     )
-    parser.add_argument("--model", default="colour", help="colour (default: nothing trained) or stcn")
-    parser.add_argument("--weights", help="weights file of the model")
+    add_model(parser)
     parser.add_argument("--device", help="cpu, cuda, mps ...; the GPU where there is one, unless given")
     parser.add_argument("--short-side", type=int, help="resize so that the shorter side has this many pixels")
     parser.add_argument("--every", type=int, default=1, help="take every n-th frame")
@@ -60,6 +61,15 @@ def add_segment(commands) -> None:
         "--soft-edges", choices=["refuse", "nearest"], default="refuse", help="nearest: mend masks with smoothed edges"
     )
     parser.set_defaults(run=segment)
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--model",
+        default="stcn-small",
+        help="stcn-small (default), stcn-small-davis, colour (nothing trained), stcn, stcn-tiny",
+    )
+    parser.add_argument("--weights", help="weights file of the model; needed for stcn and stcn-tiny")
 
 
 def segment(args: argparse.Namespace) -> None:
@@ -124,6 +134,65 @@ def check_replaceable(out: Path, source: Path) -> None:
         present = {p.name for p in out.iterdir() if p.suffix != ".png"}
         if any(out.iterdir()) and ("report.html" not in present or present - {"report.html", "overlay.mp4"}):
             raise InputError(f"{out} holds something else than results of 'vos-lab segment': choose another --out")
+
+
+def add_track(commands) -> None:
+    parser = commands.add_parser(
+        "track",
+        help="follow the objects of a whole data set",
+        description="Writes OUT/CLIP/00000.png ... for `vos-lab evaluate`. DATASET: davis-2016, davis-2017, youtube-vos, "
+        "world (held-out rendered clips, written to ROOT first). Clips that OUT already holds are kept, so a run that was "
+        "stopped goes on. Several GPUs or machines share the clips: `accelerate launch -m vos_lab.training track ...`.",
+    )
+    parser.add_argument("dataset", metavar="DATASET", help="name of the data set")
+    parser.add_argument("--root", type=Path, required=True, help="the folder that holds it")
+    parser.add_argument("--split", help="train, val ...; val (DAVIS) or valid (YouTube-VOS) unless given")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the masks")
+    parser.add_argument("--clips", nargs="+", help="names of clips; all unless given")
+    add_model(parser)
+    parser.set_defaults(run=track)
+
+
+def track(args: argparse.Namespace) -> None:
+    from .datasets.track import track_dataset
+
+    track_dataset(args.dataset, args.root, args.out, args.model, args.weights, args.split, args.clips)
+
+
+def add_train(commands) -> None:
+    parser = commands.add_parser(
+        "train",
+        help="train a model",
+        description="Writes config.yaml, log.jsonl, tensorboard/, checkpoint.pt and the weights into OUT. A run that was "
+        "stopped or killed goes on with the same command. Several GPUs or machines: `accelerate launch -m vos_lab.training train ...`.",
+    )
+    parser.add_argument("config", metavar="CONFIG", help="name of a config that ships, or a path to a YAML file")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="key=value", help="settings that differ, such as lr=1e-4 stages.0.steps=100"
+    )
+    parser.add_argument("--out", type=Path, help="folder of the run; runs/CONFIG unless given")
+    parser.add_argument("--data", choices=["davis", "youtube-vos"], help="train on real clips only, from --root")
+    parser.add_argument("--root", type=Path, help="the folder that holds --data")
+    parser.set_defaults(run=train_model)
+
+
+def train_model(args: argparse.Namespace) -> None:
+    from accelerate import PartialState
+
+    from .training import load_config, train
+
+    overrides = list(args.overrides)
+    if bool(args.data) != bool(args.root):
+        raise InputError("--data and --root belong together: --data davis --root FOLDER")
+    if args.data:
+        overrides.insert(0, f"{args.data.replace('-', '_')}={args.root}")
+    config = load_config(args.config, overrides)
+    if args.data:
+        for stage in config.stages:
+            stage.data = {args.data: 1}
+    path = train(config, args.out or Path("runs") / Path(args.config).stem)
+    if PartialState().is_main_process:
+        print(f"Wrote {path}")
 
 
 def add_evaluate(commands) -> None:

@@ -1,16 +1,15 @@
-"""Training samples: what is drawn, that frames and masks stay together, and that (seed, epoch, index) decides everything."""
+"""Training samples: what is drawn, that frames and masks stay together, and that the arguments decide everything."""
 
 import numpy as np
 import pytest
 import torch
-from fake_trees import davis_2017, ids, write_masks, youtube_vos
-from torch.utils.data import DataLoader
+from fake_trees import davis_2017, ids, write_masks
 from torchvision import tv_tensors
 
 from vos_lab import Clip, InputError
 from vos_lab.clip import IMAGENET_MEAN, IMAGENET_STD
-from vos_lab.datasets import DAVIS, MainTraining, Triplets, YouTubeVOS
-from vos_lab.datasets.sampling import Augmentation, choose_objects, max_jump, three_frames
+from vos_lab.datasets import DAVIS, Snippets
+from vos_lab.datasets.sampling import Augmentation, choose_objects, max_jump, spaced_frames
 
 
 def painted_clip(length=12, objects=3, size=(60, 80)):
@@ -26,14 +25,17 @@ def test_the_maximum_jump_follows_the_published_curriculum():
     assert [max_jump(p) for p in (0.0, 0.09, 0.1, 0.2, 0.3, 0.4, 0.89, 0.9, 1.0)] == [5, 5, 10, 15, 20, 25, 25, 5, 5]
 
 
-@pytest.mark.parametrize(("count", "jump"), [(3, 5), (4, 1), (7, 25), (40, 5)])
-def test_three_frames_are_distinct_within_the_jump_and_reach_everywhere(count, jump):
+COUNTS = [(3, 3, 5), (4, 3, 1), (7, 3, 25), (40, 3, 5), (30, 8, 4), (8, 8, 4), (9, 2, 5)]
+
+
+@pytest.mark.parametrize(("count", "frames", "jump"), COUNTS)
+def test_frames_are_distinct_within_the_jump_and_reach_everywhere(count, frames, jump):
     torch.manual_seed(0)
-    drawn = [three_frames(count, jump) for _ in range(600)]
+    drawn = [spaced_frames(count, frames, jump) for _ in range(900)]
     gaps = np.diff(drawn, axis=1)
-    longest = min(jump, (count - 1) // 2)
-    assert set(np.abs(gaps).ravel()) == set(range(1, longest + 1))
-    assert (gaps[:, 0] * gaps[:, 1] > 0).all()  # in one direction of time
+    longest = min(jump, (count - 1) // (frames - 1))
+    assert np.shape(drawn) == (900, frames) and set(np.abs(gaps).ravel()) == set(range(1, longest + 1))
+    assert (np.sign(gaps) == np.sign(gaps[:, :1])).all()  # in one direction of time
     assert 0.4 < (gaps[:, 0] < 0).mean() < 0.6  # reversed half of the time
     assert set(np.ravel(drawn)) == set(range(count))
 
@@ -63,9 +65,10 @@ def test_which_two_of_three_objects_is_drawn():
 
 
 def test_a_sample_is_normalised_and_its_masks_fit_its_pixels():
-    triplets = Triplets([painted_clip()], size=64, repeats=20)
+    snippets = Snippets([painted_clip()], size=64)
     agree = total = 0
-    for sample in triplets:
+    for seed in range(20):
+        sample = snippets.draw(0, 5, seed)
         assert sample.frames.shape == (3, 3, 64, 64) and sample.frames.dtype == torch.float32
         assert sample.masks.shape == (3, 64, 64) and sample.masks.dtype == torch.int64 and sample.name == "painted"
         assert set(sample.masks[0].unique().tolist()) - {0} == set(range(1, sample.objects + 1))
@@ -91,45 +94,32 @@ def test_one_draw_for_the_clip_and_one_for_each_frame():
     assert (frames[0] != frames[1]).any() and (masks[0] != masks[1]).any()
 
 
-def test_seed_epoch_and_index_decide_and_the_callers_generator_is_untouched():
-    triplets = Triplets([painted_clip()], size=32, repeats=3, seed=4)
+def test_the_arguments_decide_and_the_callers_generator_is_untouched():
+    snippets = Snippets([painted_clip()], size=32)
     torch.manual_seed(9)
     state = torch.get_rng_state()
-    first = triplets[1]
+    first = snippets.draw(0, 5, [4, 1])
     assert (torch.get_rng_state() == state).all()
     torch.manual_seed(5)
-    assert (triplets[1].frames == first.frames).all() and (triplets[1].masks == first.masks).all()
-    assert (triplets[2].frames != first.frames).any()  # the same clip, another sample
-    assert (Triplets([painted_clip()], size=32, repeats=3, seed=5)[1].frames != first.frames).any()
-    triplets.set_epoch(1)
-    assert (triplets[1].frames != first.frames).any()
-    triplets.set_epoch(0)
-    assert (triplets[1].frames == first.frames).all()
+    again = snippets.draw(0, 5, [4, 1])
+    assert (again.frames == first.frames).all() and (again.masks == first.masks).all()
+    assert (snippets.draw(0, 5, [4, 2]).frames != first.frames).any()  # the same clip, another sample
 
 
-def test_workers_change_nothing_and_hear_of_the_epoch(tmp_path):
-    triplets = Triplets(DAVIS(davis_2017(tmp_path)), size=16, repeats=2)
-    alone = {}
-    for epoch in (0, 1):
-        triplets.set_epoch(epoch, progress=0.5)
-        alone[epoch] = torch.stack([sample.frames for sample in triplets])
-    loader = DataLoader(triplets, batch_size=2, num_workers=2, persistent_workers=True)
-    for epoch in (0, 1):
-        triplets.set_epoch(epoch, progress=0.5)
-        batches = list(loader)
-        assert (torch.cat([batch.frames for batch in batches]) == alone[epoch]).all()
-    assert batches[0].masks.shape == (2, 3, 16, 16) and list(batches[0].name) == ["bear", "pigs"]
+def test_frames_and_objects_are_as_many_as_asked_for():
+    sample = Snippets([painted_clip()], size=32, frames=6, objects=1).draw(0, 2, 0)
+    assert sample.frames.shape == (6, 3, 32, 32) and sample.objects == 1 and set(sample.masks.unique().tolist()) == {0, 1}
 
 
 def test_only_three_frames_of_a_clip_on_disk_are_read(tmp_path, monkeypatch):
     from vos_lab.datasets import folders
 
-    triplets = Triplets(DAVIS(davis_2017(tmp_path, length=12)), size=16)
+    snippets = Snippets(DAVIS(davis_2017(tmp_path, length=12)), size=16)
     opened = []
     read_frame, read_mask = folders.read_frame, folders.read_mask
     monkeypatch.setattr(folders, "read_frame", lambda path, side: opened.append(path.stem) or read_frame(path, side))
     monkeypatch.setattr(folders, "read_mask", lambda path: opened.append(path.stem) or read_mask(path))
-    sample = triplets[0]
+    sample = snippets.draw(0, 5, 0)
     assert sample.objects and len(opened) % 6 == 0 and len(opened) <= 6 * 5  # 3 frames and 3 masks for each try
     assert opened[::2] == opened[1::2]  # the mask of the very frame
 
@@ -137,7 +127,7 @@ def test_only_three_frames_of_a_clip_on_disk_are_read(tmp_path, monkeypatch):
 def test_sources_on_disk_in_memory_and_by_path_read_the_same(tmp_path):
     davis = DAVIS(davis_2017(tmp_path))
     paths = [tmp_path / "JPEGImages" / "480p" / name for name in davis.names]
-    samples = [Triplets(source, size=16)[1] for source in (davis, list(davis), paths, list(map(str, paths)))]
+    samples = [Snippets(source, size=16).draw(1, 5, 0) for source in (davis, list(davis), paths, list(map(str, paths)))]
     for sample in samples[1:]:
         assert (sample.frames == samples[0].frames).all() and (sample.masks == samples[0].masks).all()
         assert sample.name == "pigs" and sample.objects == 2
@@ -157,10 +147,10 @@ def test_reading_one_frame_is_reading_it_with_the_clip(tmp_path, year):
         assert (np.stack([mask for _, mask in read]) == clip.masks).all()
 
 
-def drawn_frames(triplets):
+def drawn_frames(snippets, jump, samples):
     """Which frames of a clip, whose frame t is painted with value t, each sample holds: (samples, 3)."""
-    triplets.augment = lambda frames, masks: (frames.float(), masks)
-    return np.array([[int(value) for value in sample.frames[:, 0, 0, 0]] for sample in triplets])
+    snippets.augment = lambda frames, masks: (frames.float(), masks)
+    return np.array([[int(x) for x in snippets.draw(0, jump, seed).frames[:, 0, 0, 0]] for seed in range(samples)])
 
 
 def numbered_clip(length):
@@ -173,46 +163,33 @@ def numbered_clip(length):
 def test_unannotated_frames_are_never_drawn():
     clip = numbered_clip(12)
     clip.masks[[0, 2, 3, 5, 8, 9, 11]] = 255
-    assert set(drawn_frames(Triplets([clip], repeats=30)).ravel()) == {1, 4, 6, 7, 10}
+    assert set(drawn_frames(Snippets([clip]), 5, 40).ravel()) == {1, 4, 6, 7, 10}
 
 
-@pytest.mark.parametrize(("frame_step", "progress", "jump"), [(1, 0.0, 5), (1, 0.4, 25), (5, 0.4, 5), (5, 0.9, 1)])
-def test_the_jump_grows_with_progress_and_shrinks_with_the_step(frame_step, progress, jump):
-    triplets = Triplets([numbered_clip(60)], frame_step=frame_step, repeats=200)
-    triplets.set_epoch(0, progress)
-    assert np.abs(np.diff(drawn_frames(triplets), axis=1)).max() == jump
+@pytest.mark.parametrize(("frame_step", "jump", "expected"), [(1, 5, 5), (1, 25, 25), (5, 25, 5), (5, 3, 1)])
+def test_the_jump_shrinks_with_the_step(frame_step, jump, expected):
+    drawn = drawn_frames(Snippets([numbered_clip(60)], frame_step=frame_step), jump, 200)
+    assert np.abs(np.diff(drawn, axis=1)).max() == expected
 
 
 def test_frames_are_drawn_again_until_an_object_shows_and_five_times_at_most():
     clip = painted_clip(length=30, objects=1)
     clip.masks[3:27] = 0
-    triplets = Triplets([clip], size=16, repeats=40)
-    triplets.set_epoch(0, progress=0.1)
-    found = np.mean([sample.objects for sample in triplets])
+    snippets = Snippets([clip], size=16)
+    found = np.mean([snippets.draw(0, 10, seed).objects for seed in range(40)])
     assert 0.4 < found < 1  # a single try finds the object in a fifth of the samples
     clip.masks[:] = 0
-    sample = triplets[0]
+    sample = snippets.draw(0, 10, 0)
     assert sample.objects == 0 and not sample.masks.any() and sample.frames.isfinite().all()
-
-
-def test_main_training_repeats_davis_five_times_and_gives_youtube_a_fifth_of_the_jump(tmp_path):
-    davis, youtube = DAVIS(davis_2017(tmp_path / "d")), YouTubeVOS(youtube_vos(tmp_path / "y"))
-    mix = MainTraining(davis, youtube, size=16)
-    assert len(mix) == 5 * 2 + 1
-    names = [sample.name for sample in DataLoader(mix, batch_size=None)]
-    assert names == ["bear", "pigs"] * 5 + ["v1"]
-    assert (mix[0].frames != mix[2].frames).any()
-    for progress, expected in ((0.0, [5, 1]), (0.4, [25, 5]), (0.95, [5, 1])):
-        mix.set_epoch(3, progress)
-        assert [part.state.tolist() for part in mix.datasets] == [[3, jump] for jump in expected]
 
 
 def test_too_short_clips_are_left_out_or_named(tmp_path):
     davis_2017(tmp_path)
     for path in sorted((tmp_path / "Annotations" / "480p" / "bear").iterdir())[2:]:
         path.unlink()
-    assert {Triplets(DAVIS(tmp_path), size=8, repeats=3)[i].name for i in range(3)} == {"pigs"}
-    with pytest.raises(InputError, match="no clip with three annotated frames"):
-        Triplets([tmp_path / "JPEGImages" / "480p" / "bear"])
+    snippets = Snippets(DAVIS(tmp_path), size=8)
+    assert len(snippets) == 1 and snippets.draw(0, 5, 0).name == "pigs"
+    with pytest.raises(InputError, match="no clip with 3 annotated frames"):
+        Snippets([tmp_path / "JPEGImages" / "480p" / "bear"])
     with pytest.raises(InputError, match="'painted' has 2 annotated frames"):
-        Triplets([painted_clip(length=2)])[0]
+        Snippets([painted_clip(length=2)]).draw(0, 5, 0)

@@ -46,8 +46,8 @@ def test_the_whole_reference(stcn, whole_reference, name, include_last):
         value = stcn.encode_value(frames[:1], features, soft)
     for ours, theirs in [
         (features.key, arrays["key"]),
-        (features.f16_thin[:, ::32], arrays["f16_thin"]),
-        (features.f8.sum((2, 3)), arrays["f8_sum"]),
+        (features.thin[:, ::32], arrays["f16_thin"]),
+        (features.middle.sum((2, 3)), arrays["f8_sum"]),
         (value[0, :, ::16], arrays["value"][:, :, 0]),
         (track(stcn, frames, arrays["first_mask"], include_last=include_last), arrays[name]),
     ]:

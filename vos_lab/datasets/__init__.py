@@ -6,11 +6,11 @@ from ..lazy import lazy
 HOMES = {
     "DAVIS": "davis",
     "YouTubeVOS": "youtube_vos",
-    "Triplets": "sampling",
-    "MainTraining": "sampling",
+    "Snippets": "sampling",
     "World": "world",
     "Photos": "photos",
+    "Collage": "collage",
 }
-MODULES = ("davis", "download", "photos", "samples", "sampling", "world", "youtube_vos")
+MODULES = ("collage", "davis", "download", "photos", "samples", "sampling", "track", "world", "youtube_vos")
 
 __getattr__, __dir__, __all__ = lazy(__name__, HOMES, MODULES)

@@ -98,7 +98,7 @@ class Photos(Dataset):
     size: (H, W) of the clips · degrees, shear: at most, either way · scale: least and most · bend: of the thin plate, as a
     share of the photograph · colour: at most, of brightness; contrast and saturation change by half of it.
     Items are `Clip`s with exact truth. Where a frame looks beyond the photograph, it sees its mirror image. The same (seed,
-    epoch, index) gives the same clip. Raises InputError where no photograph or a mask is found. Source of the numbers: STCN.
+    index, draw) gives the same clip. Raises InputError where no photograph or a mask is found. Source of the numbers: STCN.
     """
 
     def __init__(
@@ -121,19 +121,18 @@ class Photos(Dataset):
         self.length, self.size, self.count, self.seed = length, size, count, seed
         self.degrees, self.scale, self.shear = degrees, scale, shear
         self.thin_plate_p, self.bend, self.colour = thin_plate_p, bend, colour
-        self.epoch = torch.zeros((), dtype=torch.int64).share_memory_()     # seen by workers that outlive an epoch
-
-    def set_epoch(self, epoch: int) -> None:
-        """Draw other warps from now on; between epochs, for all workers."""
-        self.epoch.fill_(epoch)
 
     def __len__(self) -> int:
         return self.count if self.pairs is None else len(self.pairs)
 
     def __getitem__(self, index: int) -> Clip:
+        return self.clip(index)
+
+    def clip(self, index: int, draw: int = 0) -> Clip:
+        """Photograph `index`, moved; each `draw` moves it in another way."""
         if not 0 <= index < len(self):
             raise IndexError(f"photo {index} is outside 0..{len(self) - 1}")
-        rng = np.random.default_rng([self.seed, int(self.epoch), index])
+        rng = np.random.default_rng([self.seed, draw, index])
         if self.pairs is None:
             image, mask = built_in(np.random.default_rng([self.seed, index]), self.size)
             name = f"photo-{index}"

@@ -1,5 +1,6 @@
 """load_model: models by name, weights from files that others published."""
 
+import hashlib
 import re
 from pathlib import Path
 
@@ -9,7 +10,11 @@ from torch import Tensor, nn
 from ..errors import InputError
 from .backbones import DEPTHS
 from .colour import Colour
+from .presets import PRESETS, build
 from .stcn import STCN
+
+SHIPPED = ("stcn-small", "stcn-small-davis")
+SHIPPED_WEIGHTS = Path(__file__).resolve().parents[2] / "data" / "weights"
 
 # Names in the published checkpoints -> names here. First match wins per rule; rules apply in turn.
 STCN_NAMES = [
@@ -31,22 +36,31 @@ NOT_STCN = {
 def load_model(name: str, weights: str | Path | None = None, device: str | torch.device = "cpu") -> nn.Module:
     """A model in evaluation mode.
 
-    name: "colour" (nothing trained) or "stcn" (the published network). weights: a published state dict, .pth or .safetensors,
-    loaded strictly, or "random" for seeded random weights. Raises InputError where file and model do not fit.
+    name: "colour" (nothing trained), "stcn" (the published network), or one with weights that ship: "stcn-small",
+    "stcn-small-davis". weights: a file, .pth or .safetensors, loaded strictly ("stcn": a published state dict; "stcn-small",
+    "stcn-tiny": what `vos-lab train` wrote), or "random" for seeded random weights. Raises InputError where file and model do
+    not fit, and where weights that ship were changed.
     """
+    preset = name.removesuffix("-davis") if name in SHIPPED else name
     if name == "colour":
         if weights is not None:
             raise InputError("the model 'colour' has no weights: leave out weights=")
         model = Colour()
-    elif name == "stcn":
-        if weights is None:
-            raise InputError(
-                "the model 'stcn' needs weights= (--weights): the path of stcn.pth, which its authors publish, "
-                "or 'random' to look at its parts"
-            )
-        model = random_stcn() if weights == "random" else stcn_from(Path(weights))
+    elif preset not in PRESETS:
+        raise InputError(f"there is no model '{name}': choose colour, {', '.join(dict.fromkeys([*SHIPPED, *PRESETS]))}")
+    elif weights == "random":
+        model = random_model(preset)
+    elif weights is None and name not in SHIPPED:
+        source = "of stcn.pth, which its authors publish," if name == "stcn" else "that `vos-lab train` wrote"
+        raise InputError(f"the model '{name}' needs weights= (--weights): the path {source} or 'random' to look at its parts")
+    elif preset == "stcn":
+        model = stcn_from(Path(weights))
     else:
-        raise InputError(f"there is no model '{name}': choose colour or stcn")
+        path = shipped_weights(name) if weights is None else Path(weights)
+        state = read_state(path)
+        with torch.device("meta"):
+            model = build(preset)
+        load_strictly(model, state, path, {name: name for name in state})
     try:
         return model.to(device).eval()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
@@ -56,10 +70,23 @@ def load_model(name: str, weights: str | Path | None = None, device: str | torch
         ) from None
 
 
-def random_stcn(seed: int = 0) -> STCN:
+def shipped_weights(name: str) -> Path:
+    """The file of weights that ship under this name, its SHA-256 checked."""
+    path = SHIPPED_WEIGHTS / f"{name}.safetensors"
+    if name not in SHIPPED:
+        raise InputError(f"no weights ship for '{name}': choose {', '.join(SHIPPED)}, or give the path of a file")
+    if not path.is_file():
+        raise InputError(f"{path} is missing: clone the repository again, or give weights= (--weights) a path")
+    listed = dict(reversed(line.split()) for line in (SHIPPED_WEIGHTS / "SHA256SUMS").read_text().splitlines())
+    if hashlib.sha256(path.read_bytes()).hexdigest() != listed[path.name]:
+        raise InputError(f"{path} is not the file that ships (its SHA-256 differs): fetch it again, or name it with weights=")
+    return path
+
+
+def random_model(preset: str, seed: int = 0) -> STCN:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return STCN()
+        return build(preset)
 
 
 def stcn_from(path: Path) -> STCN:

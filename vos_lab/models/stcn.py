@@ -11,30 +11,30 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..memory import EveryNth
+from ..memory import EveryNth, Policy
 from .backbones import ResNet
 from .blocks import Fusion, ResBlock, Upsample, conv3x3, double
 
 
 class Features(NamedTuple):
-    """What the key encoder says of an image."""
+    """What the key encoder says of an image; the strides are 16, 8 and 4 in the published network, 8, 4 and 2 in small ones."""
 
     key: Float[Tensor, "b ck h w"]
-    f16: Float[Tensor, "b c16 h w"]
-    f16_thin: Float[Tensor, "b cv h w"]
-    f8: Float[Tensor, "b c8 2*h 2*w"]
-    f4: Float[Tensor, "b c4 4*h 4*w"]
+    deep: Float[Tensor, "b c3 h w"]  # f16 in the authors' code
+    thin: Float[Tensor, "b cv h w"]  # f16_thin: deep, with as many channels as a value
+    middle: Float[Tensor, "b c2 2*h 2*w"]  # f8
+    fine: Float[Tensor, "b c1 4*h 4*w"]  # f4
 
 
 class STCN(nn.Module):
     """The published network by default: 54.4 M parameters.
 
-    single_object: the value encoder takes no mask of the other objects, as in the published first training stage.
+    single_object: the value encoder takes no mask of the other objects, as in the published first training stage. The last four
+    arguments make it smaller; without pooling, cells have 8 pixels instead of 16.
     """
 
-    stride = 16  # pixels per cell
     matching = {"kind": "l2", "top_k": 20}  # options of memory.read at inference
-    policy = EveryNth(5)
+    policy: Policy = EveryNth(5)
 
     def __init__(
         self,
@@ -43,22 +43,29 @@ class STCN(nn.Module):
         key_channels: int = 64,
         value_channels: int = 512,
         single_object: bool = False,
+        *,
+        key_widths: tuple[int, int, int] = (64, 128, 256),
+        value_widths: tuple[int, int, int] = (64, 128, 256),
+        decoder_channels: tuple[int, int, int] = (512, 256, 256),
+        pool: bool = True,
     ):
         super().__init__()
+        self.stride = 16 if pool else 8  # pixels per cell
         self.single_object = single_object
-        self.key_encoder = ResNet(key_depth)
-        c4, c8, c16 = self.key_encoder.channels
-        self.key_proj = conv3x3(c16, key_channels)
+        self.key_encoder = ResNet(key_depth, widths=key_widths, pool=pool)
+        fine, middle, deep = self.key_encoder.channels
+        self.key_proj = conv3x3(deep, key_channels)
         nn.init.orthogonal_(self.key_proj.weight)
         nn.init.zeros_(self.key_proj.bias)
-        self.key_comp = conv3x3(c16, value_channels)
-        self.value_encoder = ValueEncoder(value_depth, c16, value_channels, inputs=4 if single_object else 5)
-        self.decoder = Decoder(value_channels, c8, c4)
+        self.key_comp = conv3x3(deep, value_channels)
+        backbone = ResNet(value_depth, 4 if single_object else 5, bias=True, widths=value_widths, pool=pool)
+        self.value_encoder = ValueEncoder(backbone, deep, value_channels)
+        self.decoder = Decoder(value_channels, middle, fine, decoder_channels, self.stride)
 
     def encode_key(self, image: Float[Tensor, "b 3 H W"]) -> Features:
         """Keys and features of a normalised image whose sides are multiples of the stride."""
-        f4, f8, f16 = self.key_encoder(image)
-        return Features(self.key_proj(f16), f16, self.key_comp(f16), f8, f4)
+        fine, middle, deep = self.key_encoder(image)
+        return Features(self.key_proj(deep), deep, self.key_comp(deep), middle, fine)
 
     def encode_value(
         self, image: Float[Tensor, "b 3 H W"], features: Features, masks: Float[Tensor, "b k H W"]
@@ -68,46 +75,48 @@ class STCN(nn.Module):
         others = masks.sum(1, keepdim=True) - masks  # (b,k,H,W)
         planes = masks[:, :, None] if self.single_object else torch.stack([masks, others], 2)  # (b,k,1|2,H,W)
         seen = torch.cat([image[:, None].expand(b, k, *image.shape[1:]), planes], 2)  # (b,k,4|5,H,W)
-        f16 = features.f16.repeat_interleave(k, dim=0)  # (b*k,c16,h,w)
-        return self.value_encoder(seen.flatten(0, 1), f16).unflatten(0, (b, k))
+        deep = features.deep.repeat_interleave(k, dim=0)  # (b*k,c3,h,w)
+        return self.value_encoder(seen.flatten(0, 1), deep).unflatten(0, (b, k))
 
     def decode(self, readout: Float[Tensor, "b k cv h w"], features: Features) -> Float[Tensor, "b k H W"]:
         """The probability of each object, on its own, at each pixel."""
         b, k = readout.shape[:2]
-        thin, f8, f4 = (x.repeat_interleave(k, dim=0) for x in (features.f16_thin, features.f8, features.f4))
-        return self.decoder(readout.flatten(0, 1), thin, f8, f4).sigmoid().unflatten(0, (b, k)).squeeze(2)
+        thin, middle, fine = (x.repeat_interleave(k, dim=0) for x in (features.thin, features.middle, features.fine))
+        return self.decoder(readout.flatten(0, 1), thin, middle, fine).sigmoid().unflatten(0, (b, k)).squeeze(2)
 
 
 class ValueEncoder(nn.Module):
     """Image and masks through a small ResNet, then fused with the key encoder's features of the same image."""
 
-    def __init__(self, depth: int, c16: int, outputs: int, inputs: int):
+    def __init__(self, backbone: ResNet, deep: int, outputs: int):
         super().__init__()
-        self.backbone = ResNet(depth, inputs, bias=True)
-        self.fuser = Fusion(self.backbone.channels[2] + c16, outputs)
+        self.backbone = backbone
+        self.fuser = Fusion(backbone.channels[2] + deep, outputs)
 
-    def forward(self, seen: Float[Tensor, "b inputs H W"], f16: Float[Tensor, "b c16 h w"]) -> Float[Tensor, "b cv h w"]:
-        return self.fuser(self.backbone(seen)[2], f16)
+    def forward(self, seen: Float[Tensor, "b inputs H W"], deep: Float[Tensor, "b c3 h w"]) -> Float[Tensor, "b cv h w"]:
+        return self.fuser(self.backbone(seen)[2], deep)
 
 
 class Decoder(nn.Module):
-    """From the readout at stride 16, with the query image's own features, to a mask logit per pixel."""
+    """From the readout, with the query image's own features, to a mask logit per pixel."""
 
-    def __init__(self, value_channels: int, c8: int, c4: int):
+    def __init__(self, value_channels: int, middle: int, fine: int, channels: tuple[int, int, int], stride: int):
         super().__init__()
-        self.compress = ResBlock(2 * value_channels, 512)
-        self.up_16_8 = Upsample(c8, 512, 256)
-        self.up_8_4 = Upsample(c4, 256, 256)
-        self.pred = conv3x3(256, 1)
+        first, second, third = channels
+        self.last_zoom = stride // 4
+        self.compress = ResBlock(2 * value_channels, first)
+        self.up_16_8 = Upsample(middle, first, second)
+        self.up_8_4 = Upsample(fine, second, third)
+        self.pred = conv3x3(third, 1)
 
     def forward(
         self,
         readout: Float[Tensor, "b cv h w"],
-        f16_thin: Float[Tensor, "b cv h w"],
-        f8: Float[Tensor, "b c8 2*h 2*w"],
-        f4: Float[Tensor, "b c4 4*h 4*w"],
+        thin: Float[Tensor, "b cv h w"],
+        middle: Float[Tensor, "b c2 2*h 2*w"],
+        fine: Float[Tensor, "b c1 4*h 4*w"],
     ) -> Float[Tensor, "b 1 H W"]:
-        x = self.compress(torch.cat([readout, f16_thin], 1))
-        x = self.up_16_8(f8, x)
-        x = self.up_8_4(f4, x)
-        return double(self.pred(F.relu(x)), 4)
+        x = self.compress(torch.cat([readout, thin], 1))
+        x = self.up_16_8(middle, x)
+        x = self.up_8_4(fine, x)
+        return double(self.pred(F.relu(x)), self.last_zoom)

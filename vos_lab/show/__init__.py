@@ -1,5 +1,6 @@
 """Pictures that answer a question."""
 
 from .plots import affinity_of_pixel
+from .training import TrainingPlot
 
-__all__ = ["affinity_of_pixel"]
+__all__ = ["TrainingPlot", "affinity_of_pixel"]

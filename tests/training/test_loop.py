@@ -1,0 +1,232 @@
+"""The loop: it learns, survives what happens to long runs, and does the same on two processes as on one."""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from vos_lab import InputError, load_model
+from vos_lab.training import checkpoint
+from vos_lab.training.config import load_config
+from vos_lab.training.log import read_log
+from vos_lab.training.loop import learning_rate, train
+
+FIRST = "{data: {photos: 1}, steps: 6, batch: 4, size: 48}"
+SECOND = "{data: {photos: 1}, steps: 6, batch: 2, frames: 4, size: 32, objects: 1}"
+SMALL = ["rendered={photos: 4}", "rendered_length=6", "rendered_size=48", "validation_worlds=0", "validation_clips=[]"]
+SHORT = [f"stages=[{FIRST}, {SECOND}]", *SMALL, "log_every=2", "checkpoint_every=2"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("OMP_NUM_THREADS", "1")
+        yield
+
+
+def tiny(*overrides):
+    return load_config("stcn-tiny", [*SHORT, "workers=0", *overrides])
+
+
+def command(out, *overrides, config="stcn-small", launcher=()):
+    return [sys.executable, *launcher, "-m", "vos_lab.training", "train", config, *SHORT, *overrides, "--out", str(out)]
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def without_times(out):
+    return [{name: x for name, x in line.items() if name != "seconds"} for line in read_log(out)]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """The shipped config of stcn-small, with its own workers, precision and averaging, on a few small samples."""
+    out = tmp_path_factory.mktemp("run") / "undisturbed"
+    subprocess.run(command(out), check=True, capture_output=True)
+    return out
+
+
+def killed_and_resumed(out, at_steps):
+    """kill -9 when the log reaches each of these steps, then the same command again until it ends."""
+    for step in at_steps:
+        run = subprocess.Popen(command(out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while run.poll() is None and max((line["step"] for line in read_log(out)), default=0) < step:
+            time.sleep(0.005)
+        run.send_signal(signal.SIGKILL)
+        assert run.wait() == -signal.SIGKILL
+    subprocess.run(command(out), check=True, capture_output=True)
+
+
+def test_a_killed_run_ends_with_the_very_same_weights(undisturbed, tmp_path):
+    out = tmp_path / "killed"
+    killed_and_resumed(out, [4, 8])
+    for name in ("stcn-small.safetensors", "checkpoint.pt"):
+        assert (out / name).is_file()
+    assert same(load_file(undisturbed / "stcn-small.safetensors"), load_file(out / "stcn-small.safetensors"))
+    one, other = (checkpoint.load(run / "checkpoint.pt") for run in (undisturbed, out))
+    assert same(one["model"], other["model"]) and same(one["average"], other["average"])
+    assert without_times(undisturbed) == without_times(out)  # and the log has no line twice
+
+
+@pytest.mark.long
+def test_kills_at_any_moment(undisturbed, tmp_path):
+    """A hundred kills at random times, in the middle of steps and of writing."""
+    import random
+
+    moments = random.Random(0)
+    truth = load_file(undisturbed / "stcn-small.safetensors")
+    kills = 0
+    for attempt in range(1000):
+        out = tmp_path / f"run-{attempt}"
+        while not (out / "stcn-small.json").exists():
+            run = subprocess.Popen(command(out, "checkpoint_every=1"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            try:
+                run.wait(timeout=moments.uniform(3, 14))
+                assert run.returncode == 0
+            except subprocess.TimeoutExpired:
+                run.kill()
+                run.wait()
+                kills += 1
+        assert same(truth, load_file(out / "stcn-small.safetensors"))
+        if kills >= 100:
+            break
+
+
+def test_the_result_is_what_the_command_says(undisturbed):
+    facts = json.loads((undisturbed / "stcn-small.json").read_text())
+    assert facts["steps"] == 12 and facts["samples"] == 6 * 4 + 6 * 2 and facts["parameters"] < 3_000_000
+    assert load_config(undisturbed / "config.yaml") == load_config("stcn-small", SHORT)
+    assert [line["step"] for line in read_log(undisturbed)] == [2, 4, 6, 8, 10, 12]
+    assert any((undisturbed / "tensorboard").iterdir())
+    state = load_file(undisturbed / "stcn-small.safetensors")
+    assert {x.dtype for x in state.values() if x.is_floating_point()} == {torch.float16}
+    model = load_model("stcn-small", weights=undisturbed / "stcn-small.safetensors")
+    average = checkpoint.load(undisturbed / "checkpoint.pt")["average"]
+    name = "decoder.pred.weight"
+    assert torch.equal(model.state_dict()[name].half(), average[f"module.{name}"].half())
+
+
+def test_it_learns(tmp_path):
+    stages = "stages=[{data: {photos: 1}, steps: 60, batch: 4, size: 48, objects: 1}]"
+    train(tiny(stages, "log_every=10", "checkpoint_every=60", "warmup=0"), tmp_path / "run")
+    losses = [line["cross_entropy"] for line in read_log(tmp_path / "run")]
+    assert losses[-1] < 0.6 * losses[0]
+
+
+def test_two_processes_do_what_one_does(tmp_path):
+    """Batch norm would see half a batch on each of two. With its statistics frozen, as in the published recipe, the loss of each
+    sample is its own, and the mean over processes is the same up to rounding."""
+    options = ["freeze_norm=true", "precision=fp32", "workers=0", "optimizer=adam", "warmup=0", "schedule=drops", "ema=0"]
+    launcher = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone"]
+    run = partial(subprocess.run, check=True, capture_output=True, timeout=300, env={**os.environ, "ACCELERATE_USE_CPU": "true"})
+    run(command(tmp_path / "one", *options, config="stcn-tiny"))
+    run(command(tmp_path / "two", *options, config="stcn-tiny", launcher=launcher))
+    one, two = (checkpoint.load(tmp_path / run / "checkpoint.pt")["model"] for run in ("one", "two"))
+    start = tiny(*options)
+    torch.manual_seed(start.seed)
+    from vos_lab.models.presets import build
+
+    before = build("stcn-tiny").state_dict()
+    moved = torch.cat([(one[name] - before[name]).flatten() for name in one if one[name].is_floating_point()])
+    apart = torch.cat([(one[name] - two[name]).flatten() for name in one if one[name].is_floating_point()])
+    assert "2 x" in (tmp_path / "two" / "stcn-tiny.json").read_text()
+    assert moved.norm() > 0 and apart.norm() < 0.01 * moved.norm()
+
+
+def test_accumulated_parts_are_one_batch(tmp_path):
+    options = ["freeze_norm=true", "precision=fp32", "ema=0", "optimizer=adam", "clip_gradient=0"]
+    states = []
+    for parts in (1, 2):
+        train(tiny(*options, f"accumulate={parts}"), tmp_path / str(parts))
+        states.append(checkpoint.load(tmp_path / str(parts) / "checkpoint.pt")["optimizer"]["state"])
+    first, second = (torch.cat([s["exp_avg"].flatten() for s in state.values()]) for state in states)
+    assert (first - second).norm() < 0.02 * first.norm()
+
+
+def test_ctrl_c_waits_for_the_step_and_the_run_goes_on(tmp_path):
+    out = tmp_path / "run"
+
+    def interrupt(record, model):
+        if record["step"] == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    config = tiny("checkpoint_every=100")
+    with pytest.raises(InputError, match="stopped after step 4 of 12; the same command goes on"):
+        train(config, out, watch=interrupt)
+    assert checkpoint.load(out / "checkpoint.pt")["step"] == 4 and not (out / "stcn-tiny.safetensors").exists()
+    train(config, out)
+    train(config, tmp_path / "whole")
+    assert same(load_file(out / "stcn-tiny.safetensors"), load_file(tmp_path / "whole" / "stcn-tiny.safetensors"))
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_the_checkpoint_is_whole(tmp_path):
+    from vos_lab.training import loop
+
+    out, real = tmp_path / "run", loop.step
+
+    def explode(parallel, batch, number, *rest):
+        return (
+            {**real(parallel, batch, number, *rest), "loss": float("nan")}
+            if number == 5
+            else real(parallel, batch, number, *rest)
+        )
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "step", explode)
+        with pytest.raises(InputError, match="the loss is nan at step 5: lower lr="):
+            train(tiny(), out)
+    state = checkpoint.load(out / "checkpoint.pt")
+    assert state["step"] == 4 and all(x.isfinite().all() for x in state["model"].values())
+
+
+def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path):
+    """The limit on file sizes stands for the disk's end."""
+    path = tmp_path / "checkpoint.pt"
+    checkpoint.save(path, {"step": 7, "x": torch.zeros(10)})
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        with pytest.raises(InputError, match="could not be written .*make room and start again.*whole: step 7"):
+            checkpoint.save(path, {"step": 8, "x": torch.zeros(1_000_000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert checkpoint.load(path)["step"] == 7 and [p.name for p in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+def test_drafts_of_a_killed_run_are_swept_away_and_junk_is_named(tmp_path):
+    checkpoint.save(tmp_path / "checkpoint.pt", {"step": 1})
+    (tmp_path / ".checkpoint.123.part.pt").write_bytes(b"half")
+    assert checkpoint.load(tmp_path / "checkpoint.pt") == {"step": 1} and len(list(tmp_path.iterdir())) == 1
+    (tmp_path / "checkpoint.pt").write_bytes(b"junk")
+    with pytest.raises(InputError, match="is no checkpoint .*delete it"):
+        checkpoint.load(tmp_path / "checkpoint.pt")
+
+
+def test_a_folder_belongs_to_one_run(tmp_path):
+    config = tiny("stages=[{data: {photos: 1}, steps: 2, batch: 2, size: 32}]")
+    train(config, tmp_path / "run")
+    with pytest.raises(InputError, match="holds a run with other settings .*lr: .* -> 0.5"):
+        config.lr = 0.5
+        train(config, tmp_path / "run")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="is a file"):
+        train(config, tmp_path / "file")
+
+
+def test_the_learning_rate_warms_up_and_falls():
+    config = load_config("stcn-tiny", [*SHORT, "lr=1.0", "warmup=4", "schedule=cosine"])
+    rates = [learning_rate(config, step) for step in range(13)]
+    assert rates[:4] == [0.25, 0.5, 0.75, 1.0] and rates[4] == 1.0 and rates[8] == pytest.approx(0.5) and rates[12] == 0
+    config.warmup, config.schedule, config.lr_drops = 0, "drops", [3, 9]
+    assert [learning_rate(config, step) for step in (2, 3, 9)] == pytest.approx([1.0, 0.1, 0.01])

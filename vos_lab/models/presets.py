@@ -1,0 +1,36 @@
+"""STCN in other sizes: the same classes with other widths."""
+
+from ..errors import InputError
+from .stcn import STCN
+
+PRESETS = {
+    "stcn": {},  # as published
+    "stcn-single": dict(single_object=True),  # its first training stage
+    "stcn-small": dict(
+        key_depth=18,
+        value_depth=10,
+        key_channels=64,
+        value_channels=96,
+        key_widths=(32, 64, 160),
+        value_widths=(16, 48, 96),
+        decoder_channels=(96, 64, 32),
+        pool=False,
+    ),
+    "stcn-tiny": dict(
+        key_depth=10,
+        value_depth=10,
+        key_channels=32,
+        value_channels=32,
+        key_widths=(16, 32, 64),
+        value_widths=(16, 32, 48),
+        decoder_channels=(48, 32, 16),
+        pool=False,
+    ),
+}
+
+
+def build(name: str, **changes) -> STCN:
+    """An untrained model of this name; changes: other arguments of STCN."""
+    if name not in PRESETS:
+        raise InputError(f"there is no preset '{name}': choose {', '.join(PRESETS)}")
+    return STCN(**{**PRESETS[name], **changes})

@@ -1,0 +1,102 @@
+"""The forward pass of training, and what it minimises."""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .. import memory
+from ..losses import affinity_supervision, bootstrapped_cross_entropy, dice
+from ..models.aggregate import soft_aggregate
+from ..models.stcn import STCN, Features
+from .config import Config
+
+
+class Losses(NamedTuple):
+    """The weighted sum, which is minimised, and its parts before weighting."""
+
+    total: Float[Tensor, ""]
+    cross_entropy: Float[Tensor, ""]
+    dice: Float[Tensor, ""]
+    affinity: Float[Tensor, ""]
+
+
+class Rollout(nn.Module):
+    """STCN's training scheme: the first mask is given; each later frame reads all frames before it and is then remembered with
+    its *predicted* mask, so that the model meets its own mistakes (three frames in the paper).
+    """
+
+    def __init__(self, model: STCN, config: Config):
+        super().__init__()
+        self.model = model
+        self.config = config
+
+    def forward(
+        self, frames: Float[Tensor, "b t 3 H W"], masks: Int64[Tensor, "b t H W"], objects: Int64[Tensor, "b"], step: int = 0
+    ) -> Losses:
+        """masks: 0 background, 1..k the objects; objects: how many of these a sample has."""
+        b, t = masks.shape[:2]
+        k = max(1, int(objects.max()))
+        present = torch.arange(k, device=objects.device) < objects[:, None]  # (b,k)
+        images = frames.flatten(0, 1)
+        if self.config.channels_last:
+            images = images.contiguous(memory_format=torch.channels_last)
+        features = Features(*(x.unflatten(0, (b, t)) for x in self.model.encode_key(images)))  # each (b,t,c,h,w)
+        keys = features.key.float().movedim(1, 2)  # (b,c,t,h,w)
+
+        prob = F.one_hot(masks[:, 0], k + 1).movedim(-1, 1)[:, 1:].to(frames)  # (b,k,H,W)
+        values, logits, readings = [], [], []
+        for i in range(1, t):
+            before, now = (Features(*(x[:, j] for x in features)) for j in (i - 1, i))
+            value = self.model.encode_value(frames[:, i - 1], before, prob)  # (b,k,cv,h,w)
+            values.append(value.float().flatten(3))
+            memory_key, query_key = keys[:, :, :i].flatten(2), keys[:, :, i].flatten(2)  # (b,c,n), (b,c,m)
+            kind = self.model.matching["kind"]
+            with torch.autocast(frames.device.type, enabled=False):  # distances of keys need all their digits
+                readout = memory.read(memory_key, query_key, torch.cat(values, 3), kind=kind)  # (b,k,cv,m)
+                if self.config.affinity:
+                    readings.append(memory.affinity(memory.similarity(memory_key, query_key, kind)))  # (b,n,m)
+            alone = self.model.decode(readout.unflatten(3, value.shape[3:]).to(value), now)  # (b,k,H,W)
+            logits.append(soft_aggregate(alone * present[:, :, None, None], dim=1))  # (b,k+1,H,W)
+            prob = logits[-1].softmax(1)[:, 1:]
+        return self.losses(torch.stack(logits, 1), masks, present, readings, step)
+
+    def losses(
+        self,
+        logits: Float[Tensor, "b t1 classes H W"],
+        masks: Int64[Tensor, "b t H W"],
+        present: Bool[Tensor, "b k"],
+        readings: list[Float[Tensor, "b _ m"]],
+        step: int,
+    ) -> Losses:
+        """Averaged over predicted frames and samples: each sample counts alike, however a batch is cut into parts."""
+        c = self.config
+        hardest = (c.hardest_from, c.hardest_to, c.hardest)
+        pairs = zip(logits.flatten(0, 1).split(1), masks[:, 1:].flatten(0, 1).split(1))
+        ce = torch.stack([bootstrapped_cross_entropy(*pair, step, *hardest)[0] for pair in pairs]).mean()
+        zero = ce.new_zeros(())
+        overlap, matching = zero, zero
+        if c.dice:
+            truth = F.one_hot(masks[:, 1:], logits.shape[2]).movedim(-1, 2)[:, :, 1:].to(logits)  # (b,t-1,k,H,W)
+            prob = logits.softmax(2)[:, :, 1:]
+            shown = [dice(p[:, here], y[:, here]) if here.any() else zero for p, y, here in zip(prob, truth, present)]
+            overlap = torch.stack(shown).mean()
+        if c.affinity:
+            labels = cell_labels(masks, self.model.stride)  # (b,t,m)
+            matching = torch.stack(
+                [
+                    affinity_supervision(reading[s : s + 1], labels[s : s + 1, :i].flatten(1), labels[s : s + 1, i])
+                    for i, reading in enumerate(readings, start=1)
+                    for s in range(len(masks))
+                ]
+            ).mean()
+        return Losses(ce + c.dice * overlap + c.affinity * matching, ce, overlap, matching)
+
+
+def cell_labels(masks: Int64[Tensor, "b t H W"], stride: int) -> Int64[Tensor, "b t m"]:
+    """The object id of each cell of stride x stride pixels, -1 where it holds several."""
+    pixels = masks.unfold(2, stride, stride).unfold(3, stride, stride).flatten(4)  # (b,t,h,w,stride*stride)
+    low, high = pixels.amin(-1), pixels.amax(-1)
+    return torch.where(low == high, low, -1).flatten(2)

@@ -1,0 +1,97 @@
+"""Weights that ship: `python -m vos_lab.training.ship RUN NAME --scores TITLE scores.json ...` puts a finished run into
+data/weights: the file, its SHA-256, its config and a model card whose numbers come from the run and from `vos-lab evaluate`.
+"""
+
+import argparse
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+from ..atomic import whole_file
+from ..errors import InputError
+from ..models.load import SHIPPED_WEIGHTS
+
+CARD = """# {name}
+
+{about}
+
+| | |
+|---|---|
+| network | `{model}`: {parameters:.2f} million parameters, {megabytes:.1f} MB as float16 |
+| started from | {init} |
+| trained on | {data} |
+| left out | {left_out} |
+| steps, samples | {steps}, {samples} |
+| seed | {seed} |
+| hardware, time | {hardware}, {hours:.2f} hours |
+| versions | {versions} |
+| config | [`{name}.yaml`]({name}.yaml), every value spelled out |
+| licence | {licence} |
+
+```
+{command}
+```
+
+| J&F | J | F | measured on |
+|---|---|---|---|
+{scores}
+"""
+
+
+def ship(run: Path, name: str, about: str, command: str, licence: str, scores: list[tuple[str, Path]]) -> Path:
+    """Copy the weights and write the card. Raises InputError where the run is not finished."""
+    facts_file = next(iter(run.glob("*.json")), None)
+    if facts_file is None:
+        raise InputError(f"{run} holds no finished run: its NAME.json is written at the end of training")
+    facts, weights = json.loads(facts_file.read_text()), facts_file.with_suffix(".safetensors")
+    config = facts["config"]
+    sources = {source for stage in config["stages"] for source in stage["data"]}
+    counts = [f"{config['rendered'][s]} clips of `{s}`" if s in config["rendered"] else f"`{s}`" for s in sorted(sources)]
+    rows = []
+    for title, path in scores:
+        mean = json.loads(path.read_text())["mean"]
+        rows.append(f"| {mean['J&F']:.3f} | {mean['J']['mean']:.3f} | {mean['F']['mean']:.3f} | {title} |")
+    card = CARD.format(
+        **{key: facts[key] for key in ("steps", "samples", "hardware", "hours")},
+        name=name,
+        about=about,
+        model=config["model"],
+        parameters=facts["parameters"] / 1e6,
+        megabytes=weights.stat().st_size / 1e6,
+        init=config["init"],
+        data=", ".join(counts),
+        left_out=", ".join(config["leave_out"]) or "nothing",
+        seed=config["seed"],
+        versions=", ".join(f"{key} {value}" for key, value in facts["versions"].items()),
+        licence=licence,
+        command=command,
+        scores="\n".join(rows),
+    )
+    out = SHIPPED_WEIGHTS / f"{name}.safetensors"
+    for source, target in ((weights, out), (run / "config.yaml", SHIPPED_WEIGHTS / f"{name}.yaml")):
+        with whole_file(target) as draft:
+            shutil.copyfile(source, draft)
+    with whole_file(SHIPPED_WEIGHTS / f"{name}.md") as draft:
+        draft.write_text(card, encoding="utf-8")
+    with whole_file(SHIPPED_WEIGHTS / "SHA256SUMS") as draft:
+        files = sorted(SHIPPED_WEIGHTS.glob("*.safetensors"))
+        draft.write_text("".join(f"{hashlib.sha256(p.read_bytes()).hexdigest()}  {p.name}\n" for p in files))
+    return out
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("name")
+    parser.add_argument("--about", required=True)
+    parser.add_argument("--command", required=True)
+    parser.add_argument("--licence", required=True)
+    parser.add_argument("--scores", nargs=2, action="append", default=[], metavar=("TITLE", "FILE"))
+    args = parser.parse_args()
+    scores = [(title, Path(path)) for title, path in args.scores]
+    print(ship(args.run, args.name, args.about, args.command, args.licence, scores))
+
+
+if __name__ == "__main__":
+    main()
