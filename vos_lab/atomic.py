@@ -28,6 +28,7 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
     draft = path.with_name(f".{path.name}.{os.getpid()}.part")
     old = path.with_name(f".{path.name}.{os.getpid()}.old")
     try:
+        shutil.rmtree(draft, ignore_errors=True)  # of a process that was killed and had the same number
         draft.mkdir()
         yield draft
         if path.exists():

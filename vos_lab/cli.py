@@ -21,7 +21,12 @@ def main(arguments: list[str] | None = None) -> int:
     add_evaluate(commands)
     add_train(commands)
     add_download(commands)
-    args = parser.parse_args(arguments)
+    args, rest = parser.parse_known_args(arguments)
+    settings = [word for word in rest if "=" in word and not word.startswith("-")]
+    if rest and (args.command != "train" or rest != settings):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if args.command == "train":
+        args.overrides += settings  # argparse takes no key=value after an option
     try:
         args.run(args)
     except InputError as error:
@@ -164,12 +169,11 @@ def add_train(commands) -> None:
         "train",
         help="train a model",
         description="Writes config.yaml, log.jsonl, tensorboard/, checkpoint.pt and the weights into OUT. A run that was "
-        "stopped or killed goes on with the same command. Several GPUs or machines: `accelerate launch -m vos_lab.training train ...`.",
+        "stopped or killed goes on with the same command. Several GPUs or machines: `accelerate launch -m vos_lab.training "
+        "train ...`.",
     )
     parser.add_argument("config", metavar="CONFIG", help="name of a config that ships, or a path to a YAML file")
-    parser.add_argument(
-        "overrides", nargs="*", metavar="key=value", help="settings that differ, such as lr=1e-4 stages.0.steps=100"
-    )
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings that differ: lr=1e-4 stages.0.steps=100")
     parser.add_argument("--out", type=Path, help="folder of the run; runs/CONFIG unless given")
     parser.add_argument("--data", choices=["davis", "youtube-vos"], help="train on real clips only, from --root")
     parser.add_argument("--root", type=Path, help="the folder that holds --data")

@@ -6,8 +6,8 @@ from typing import TypeVar
 Item = TypeVar("Item")
 
 
-def progress(items: Iterable[Item], desc: str, unit: str) -> Iterable[Item]:
+def progress(items: Iterable[Item], desc: str, unit: str, total: int | None = None) -> Iterable[Item]:
     """tqdm with an ETA, in a notebook or a terminal; short work shows nothing, and a finished bar leaves no line."""
     from tqdm.auto import tqdm
 
-    return tqdm(items, desc=desc, unit=unit, leave=False, delay=1)
+    return tqdm(items, desc=desc, unit=unit, total=total, leave=False, delay=1)

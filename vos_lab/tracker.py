@@ -15,6 +15,7 @@ from .clip import Clip
 from .errors import InputError
 from .memory import MemoryBank, Policy
 from .models.aggregate import soft_aggregate
+from .precision import fast
 from .progress import progress
 
 MATCHING = {"top_k", "kind", "temperature"}  # what a tracker can ask of memory.read
@@ -78,7 +79,8 @@ class Tracker:
         self._see(image)
         key = self._features.key
         readouts = [group.bank.read(key, reader=self.read, **self.matching) for group in self.groups]
-        prob = self.model.decode(torch.cat(readouts, 1), self._features)  # (1,k,H',W')
+        with fast(self.model, key.device):
+            prob = self.model.decode(torch.cat(readouts, 1), self._features)  # (1,k,H',W')
         return self._settle(self._crop(prob[0]))
 
     @torch.no_grad()
@@ -146,7 +148,9 @@ class Tracker:
         spare_h, spare_w = (-side % self.model.stride for side in self._size)
         self._padding = (spare_w // 2, spare_w - spare_w // 2, spare_h // 2, spare_h - spare_h // 2)
         self._image = F.pad(image.to(parameter)[None], self._padding)  # (1,3,H',W')
-        self._features = self.model.encode_key(self._image)
+        with fast(self.model, self._image.device):
+            features = self.model.encode_key(self._image)
+        self._features = features._replace(key=features.key.to(self._image))  # matching needs all digits
 
     def _crop(self, x: Float[Tensor, "k H2 W2"]) -> Float[Tensor, "k H W"]:
         left, _, top, _ = self._padding
@@ -166,7 +170,8 @@ class Tracker:
         if not any(self.frame in frames for frames in staying):
             return
         masks = F.pad(self._prob[None, 1:].to(self._image), self._padding)  # (1,k,H',W')
-        values = self.model.encode_value(self._image, self._features, masks)  # (1,k,cv,h,w)
+        with fast(self.model, masks.device):
+            values = self.model.encode_value(self._image, self._features, masks).to(masks)  # (1,k,cv,h,w)
         for group, frames, value in zip(self.groups, staying, values.split([len(g.ids) for g in self.groups], dim=1)):
             if self.frame in frames:
                 group.bank.write(self.frame, self._features.key, value)

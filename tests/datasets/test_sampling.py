@@ -9,7 +9,7 @@ from torchvision import tv_tensors
 from vos_lab import Clip, InputError
 from vos_lab.clip import IMAGENET_MEAN, IMAGENET_STD
 from vos_lab.datasets import DAVIS, Snippets
-from vos_lab.datasets.sampling import Augmentation, choose_objects, max_jump, spaced_frames
+from vos_lab.datasets.sampling import Augmentation, choose_objects, spaced_frames
 
 
 def painted_clip(length=12, objects=3, size=(60, 80)):
@@ -19,10 +19,6 @@ def painted_clip(length=12, objects=3, size=(60, 80)):
         masks[:, 15 * k - 8 : 15 * k + 4, 10:70] = k
     colours = np.array([[0, 0, 0], [250, 30, 30], [30, 250, 30], [30, 30, 250]], dtype=np.uint8)
     return Clip(colours[masks], masks, name="painted")
-
-
-def test_the_maximum_jump_follows_the_published_curriculum():
-    assert [max_jump(p) for p in (0.0, 0.09, 0.1, 0.2, 0.3, 0.4, 0.89, 0.9, 1.0)] == [5, 5, 10, 15, 20, 25, 25, 5, 5]
 
 
 COUNTS = [(3, 3, 5), (4, 3, 1), (7, 3, 25), (40, 3, 5), (30, 8, 4), (8, 8, 4), (9, 2, 5)]

@@ -64,7 +64,7 @@ def test_held_out_worlds_are_rendered_once(tmp_path, monkeypatch):
     ("arguments", "sentence"),
     [
         (("ducks",), "no data set 'ducks' to track: choose davis-2016"),
-        (("davis-2016", "val"), "holds no DAVIS 2016 val"),
+        (("davis-2017", "test"), "has no year=2017, split=.test."),
         (("davis-2017", "train", ["cow"]), "2 clips, and none is called cow: choose from bear, pigs"),
     ],
 )

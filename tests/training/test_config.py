@@ -19,6 +19,19 @@ def test_configs_that_ship_load_and_survive_saving(name, tmp_path):
     assert asdict(load_config(tmp_path / "config.yaml")) == asdict(config)
 
 
+def test_the_published_recipe_is_the_papers():
+    """Cheng et al. 2021 and the authors' code, as noted in ../shared/reference."""
+    static, main = load_config("stcn-static"), load_config("stcn-main")
+    for config in (static, main):
+        assert (config.optimizer, config.lr, config.weight_decay, config.freeze_norm) == ("adam", 1e-5, 1e-7, True)
+        assert (config.hardest_from, config.hardest_to, config.hardest) == (20_000, 70_000, 0.15)
+        assert all((stage.frames, stage.size) == (3, 384) for stage in config.stages)
+    assert (static.steps, static.lr_drops, static.stages[0].batch, static.stages[0].objects) == (300_000, [150_000], 16, 1)
+    assert (main.steps, main.lr_drops, main.stages[0].batch, main.stages[0].objects) == (150_000, [125_000], 8, 2)
+    assert main.stages[0].jumps == {0: 5, 0.1: 10, 0.2: 15, 0.3: 20, 0.4: 25, 0.9: 5}
+    assert main.stages[0].data == {"davis": 5, "youtube-vos": 1}
+
+
 def test_overrides_change_what_they_name_and_nothing_else():
     plain = asdict(load_config("stcn-small"))
     changed = asdict(load_config("stcn-small", ["lr=1e-4", "stages.0.steps=7", "workers=0", "leave_out=[boat, bus]"]))
@@ -42,6 +55,8 @@ def test_overrides_change_what_they_name_and_nothing_else():
         ("stages.0.frames=1", "at least 2 frames"),
         ("stages.0.jumps={0.5: 5}", "must begin at 0 and rise"),
         ("stages.0.data={}", "needs data"),
+        ("stages.0.size=100", "must be a multiple of 16"),
+        ("log_every=0", "log_every=0 must be at least 1"),
         ("optimizer=sgd", "choose adam, adamw"),
         ("stages=[]", "stages is empty"),
         ("model=[", "cannot be read as YAML"),

@@ -18,7 +18,6 @@ from ..masks import VOID
 from .folders import ClipFolder
 from .photos import Photos
 
-MAX_JUMPS = ((0.9, 5), (0.4, 25), (0.3, 20), (0.2, 15), (0.1, 10), (0.0, 5))  # (from this share of training on, frames)
 TRIES = 5  # to find frames whose first shows an object
 
 
@@ -33,14 +32,6 @@ class TrainingSample(NamedTuple):
     masks: Int64[Tensor, "t H W"]
     objects: int
     name: str
-
-
-def max_jump(progress: float) -> int:
-    """The largest number of frames from one frame of a sample to the next; progress: the share of training that is done.
-
-    The curriculum of STM and STCN: 5, then 10, 15, 20, 25 from 10, 20, 30, 40 % on, and 5 again for the last tenth.
-    """
-    return next(jump for start, jump in MAX_JUMPS if progress >= start)
 
 
 def spaced_frames(count: int, frames: int, jump: int) -> list[int]:

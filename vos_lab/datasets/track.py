@@ -1,5 +1,6 @@
 """Follow the objects of a whole data set: one clip after the other, shared out over processes, resumable."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -45,7 +46,8 @@ def track_dataset(
         )
     network, out = load_model(model, weights, state.device), Path(out)
     if state.is_main_process:
-        claim(out, f"{dataset} {model} {weights or ''}".strip())
+        content = f" {hashlib.sha256(Path(weights).read_bytes()).hexdigest()[:12]}" if Path(weights or "").is_file() else ""
+        claim(out, f"{dataset} {model}{content}")
     state.wait_for_everyone()
     missing = [name for name in names if not (out / name).is_dir()]
     state.wait_for_everyone()  # all have looked before any writes

@@ -61,6 +61,8 @@ def load_model(name: str, weights: str | Path | None = None, device: str | torch
         with torch.device("meta"):
             model = build(preset)
         load_strictly(model, state, path, {name: name for name in state})
+    if getattr(model, "precision", "fp32") == "auto":
+        model.to(memory_format=torch.channels_last)  # convolutions are faster that way
     try:
         return model.to(device).eval()
     except (RuntimeError, AssertionError, NotImplementedError) as error:

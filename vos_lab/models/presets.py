@@ -33,4 +33,7 @@ def build(name: str, **changes) -> STCN:
     """An untrained model of this name; changes: other arguments of STCN."""
     if name not in PRESETS:
         raise InputError(f"there is no preset '{name}': choose {', '.join(PRESETS)}")
-    return STCN(**{**PRESETS[name], **changes})
+    model = STCN(**{**PRESETS[name], **changes})
+    if not PRESETS[name].get("pool", True):  # the small ones
+        model.precision = "auto"
+    return model

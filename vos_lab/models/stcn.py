@@ -33,6 +33,7 @@ class STCN(nn.Module):
     arguments make it smaller; without pooling, cells have 8 pixels instead of 16.
     """
 
+    precision = "fp32"  # or "auto": tracked in bfloat16 where the hardware computes with it
     matching = {"kind": "l2", "top_k": 20}  # options of memory.read at inference
     policy: Policy = EveryNth(5)
 
@@ -82,7 +83,9 @@ class STCN(nn.Module):
         """The probability of each object, on its own, at each pixel."""
         b, k = readout.shape[:2]
         thin, middle, fine = (x.repeat_interleave(k, dim=0) for x in (features.thin, features.middle, features.fine))
-        return self.decoder(readout.flatten(0, 1), thin, middle, fine).sigmoid().unflatten(0, (b, k)).squeeze(2)
+        logits = self.decoder(readout.flatten(0, 1), thin, middle, fine)  # (b*k,1,H,W)
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # a half-precision sigmoid is 1 from 0.998 on
+        return logits.sigmoid().unflatten(0, (b, k)).squeeze(2)
 
 
 class ValueEncoder(nn.Module):

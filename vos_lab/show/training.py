@@ -26,12 +26,10 @@ class TrainingPlot:
         self.place = None  # where in the notebook the picture stands
 
     def __call__(self, record: dict[str, float | int], model: nn.Module) -> None:
-        if "loss" in record:
-            self.losses.append((record["step"], record["loss"]))
+        if "total" in record:
+            self.losses.append((record["step"], record["total"]))
         if record["step"] >= len(self.scores) * self.every:
-            model.eval()
             self.masks = Tracker(model).run(self.clip).masks
-            model.train()
             self.scores.append((record["step"], evaluate(self.masks, self.clip.masks).J["mean"]))
         self.draw()
 

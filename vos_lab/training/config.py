@@ -48,9 +48,9 @@ class Config:
     channels_last: bool = False
     accumulate: int = 1  # parts into which each process cuts its share of a batch
     # what is minimised
-    hardest_from: int = 20_000  # bootstrapped cross-entropy: all pixels until this step,
-    hardest_to: int = 70_000  # and from this one on
-    hardest: float = 0.15  # only this share
+    hardest: float = 1.0  # bootstrapped cross-entropy: the share of the pixels, the hardest, that counts
+    hardest_from: int = 20_000  # steps between which it falls from all of them to that share
+    hardest_to: int = 70_000
     dice: float = 0.0  # weights of the other losses
     affinity: float = 0.0
     # data
@@ -68,7 +68,7 @@ class Config:
     # how it is watched
     log_every: int = 20  # steps
     checkpoint_every: int = 200
-    validate_every: int = 1000
+    validate_every: int = 1000  # 0: never
     validation_worlds: int = 4  # held-out world clips
     validation_clips: list[str] = field(default_factory=list)  # of davis
 
@@ -85,11 +85,21 @@ class Config:
         ):
             if getattr(self, name) not in choices:
                 raise InputError(f"{name}={getattr(self, name)}: choose {', '.join(choices)}")
+        for name in ("accumulate", "log_every", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name}={getattr(self, name)} must be at least 1")
+        trained = {clip for stage in self.stages if "davis" in stage.data for clip in self.validation_clips} - set(
+            self.leave_out
+        )
+        if trained:
+            raise InputError(f"validation_clips are trained on: name {', '.join(sorted(trained))} in leave_out as well")
         if not self.stages:
             raise InputError("stages is empty: a training needs at least one")
         for number, stage in enumerate(self.stages):
             if stage.frames < 2 or min(stage.steps, stage.batch, stage.objects, *stage.data.values(), 1) < 1 or not stage.data:
                 raise InputError(f"stage {number}: needs data, at least 2 frames, and steps, batch and objects of at least 1")
+            if stage.size < 16 or stage.size % 16:
+                raise InputError(f"stage {number}: size={stage.size} must be a multiple of 16, the largest cell of a model")
             if list(stage.jumps)[:1] != [0] or sorted(stage.jumps) != list(stage.jumps) or min(stage.jumps.values()) < 1:
                 raise InputError(f"stage {number}: jumps={stage.jumps} must begin at 0 and rise, as in {{0: 5, 0.5: 25}}")
 

@@ -2,7 +2,7 @@
 
 import os
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from ..progress import progress
 from .config import Config, Stage
 
 FIRST_SEED = 10_000  # training renders worlds from this seed on; those below are for validation and tests
+RENDERING = 1  # one more when clips of the same seed become others: those on disk are then rendered anew
 
 
 def random_world(easy: float, hard: float, seed: int) -> World:
@@ -71,15 +72,15 @@ class RenderedClips(Dataset[Clip]):
     anew would cost more than the training step. What is there already is not rendered again."""
 
     def __init__(self, source: str, count: int, length: int, size: int, photographs: str, workers: int = 0):
-        cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "vos_lab" / "rendered"
-        pictures = f"-{zlib.crc32(os.path.abspath(photographs).encode()):08x}" if photographs else ""
+        cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "vos_lab" / f"rendered-{RENDERING}"
+        pictures = f"-{fingerprint(Path(photographs))}" if photographs and source.startswith("collage") else ""
         self.place = cache / f"{source}-{length}x{size}x{size}{pictures}"
         self.paths = [self.place / f"{FIRST_SEED + i}.npz" for i in range(count)]
         missing = [FIRST_SEED + i for i, path in enumerate(self.paths) if not path.is_file()]
         if missing:
-            job = Renderer(source, length, size, photographs, self.place)
-            loader = DataLoader(missing, batch_size=None, num_workers=workers, collate_fn=job)
-            for _ in progress(loader, desc=f"rendering {source}", unit="clip"):
+            rendering = Renderer(partial(RENDERED[source], length, size, photographs), self.place, missing)
+            rendered = clear_errors(DataLoader(rendering, batch_size=None, num_workers=workers))
+            for _ in progress(rendered, desc=f"rendering {source}", unit="clip", total=len(missing)):
                 pass
 
     def __len__(self) -> int:
@@ -92,17 +93,34 @@ class RenderedClips(Dataset[Clip]):
             return Clip(arrays["frames"], arrays["masks"], name=f"{self.place.name}-{self.paths[index].stem}")
 
 
-class Renderer:
-    """Renders a clip into a file; runs in the workers of a DataLoader."""
+class Renderer(Dataset[int]):
+    """Item i renders the clip of seed i into a file; a DataLoader's workers do so side by side."""
 
-    def __init__(self, source: str, length: int, size: int, photographs: str, folder: Path):
-        self.render, self.folder = partial(RENDERED[source], length, size, photographs), folder
+    def __init__(self, render: Callable[[int], Clip], folder: Path, seeds: list[int]):
+        self.render, self.folder, self.seeds = render, folder, seeds
 
-    def __call__(self, seed: int) -> int:
-        clip = self.render(seed)
-        with whole_file(self.folder / f"{seed}.npz") as draft:
+    def __len__(self) -> int:
+        return len(self.seeds)
+
+    def __getitem__(self, index: int) -> int:
+        clip = self.render(self.seeds[index])
+        with whole_file(self.folder / f"{self.seeds[index]}.npz") as draft:
             np.savez(draft, frames=clip.frames, masks=clip.masks)
-        return seed
+        return self.seeds[index]
+
+
+def fingerprint(folder: Path) -> str:
+    """Of the names and sizes of the files in it."""
+    files = sorted((p.name, p.stat().st_size) for p in folder.rglob("*") if p.is_file())
+    return f"{zlib.crc32(repr(files).encode()):08x}"
+
+
+def clear_errors(batches: Iterable) -> Iterator:
+    """What a DataLoader gives; an InputError of a worker comes as the sentence that it was, without the worker's traceback."""
+    try:
+        yield from batches
+    except InputError as error:
+        raise InputError(str(error).strip().splitlines()[-1].split("InputError: ")[-1]) from None
 
 
 class Curriculum(Dataset[TrainingSample]):
@@ -155,18 +173,15 @@ class MixedStage:
             )
             for name in stage.data
         ]
-        repeats = [np.full((times * len(s), 2), i) for i, (s, times) in enumerate(zip(self.snippets, stage.data.values()))]
-        for part, snippets in zip(repeats, self.snippets):
-            part[:, 1] = np.arange(len(part)) % len(snippets)
-        self.clips = np.concatenate(repeats)  # (clips of an epoch, 2): which source, which of its clips
-        self.order = lru_cache(maxsize=2)(self.shuffled)
-
-    def shuffled(self, epoch: int) -> np.ndarray:
-        return np.random.default_rng([*self.seed, epoch]).permutation(self.clips)
+        shares = zip(self.snippets, stage.data.values())
+        self.clips = [(i, clip) for i, (snippets, times) in enumerate(shares) for clip in list(range(len(snippets))) * times]
+        self.epoch, self.order = -1, np.zeros(0, dtype=np.int64)
 
     def draw(self, index: int) -> TrainingSample:
         epoch, place = divmod(index, len(self.clips))
-        which, clip = self.order(epoch)[place].tolist()
+        if epoch != self.epoch:
+            self.epoch, self.order = epoch, np.random.default_rng([*self.seed, epoch]).permutation(len(self.clips))
+        which, clip = self.clips[self.order[place]]
         done = index / (self.stage.steps * self.stage.batch)
         jump = next(jump for start, jump in reversed(self.stage.jumps.items()) if done >= start)
         return self.snippets[which].draw(clip, jump, [*self.seed, index])
@@ -190,7 +205,7 @@ def source(name: str, config: Config, stage: Stage) -> Dataset[Clip]:
     if name == "youtube-vos":
         from ..datasets.youtube_vos import YouTubeVOS
 
-        return YouTubeVOS(given(config.youtube_vos, "youtube_vos"))
+        return YouTubeVOS(given(config.youtube_vos, "youtube_vos"), short_side=480)
     if name == "static":
         from ..datasets.photos import Photos
 
@@ -216,7 +231,6 @@ def loader(config: Config, curriculum: Curriculum, start: int, process: int, pro
         curriculum,
         batch_sampler=curriculum.batches(start, process, processes),
         num_workers=config.workers,
-        worker_init_fn=lambda _: torch.set_num_threads(1),
         pin_memory=torch.cuda.is_available(),
         prefetch_factor=4 if config.workers else None,
     )

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from ..errors import InputError
 from ..models.load import SHIPPED, load_strictly, read_state, shipped_weights
@@ -22,34 +23,31 @@ def initial_model(config: Config) -> STCN:
     state = read_state(path)
     first = "value_encoder.backbone.conv1.weight"
     if first in state and state[first].shape[1] == 4:  # from single objects to several: a plane more, not seen at first
-        state[first] = torch.cat([state[first], torch.zeros_like(state[first][:, :1])], 1)
+        plane = nn.init.orthogonal_(torch.empty_like(state[first][:, :1]))  # as STCN begins its second stage
+        state[first] = torch.cat([state[first], plane], 1)
     load_strictly(model, state, path, {name: name for name in state})
     return model
 
 
 def with_imagenet(model: STCN) -> STCN:
-    """Both encoders from torchvision's ImageNet weights; the value encoder's mask planes keep their random weights."""
+    """Both encoders from torchvision's ImageNet weights; the value encoder's mask planes are orthogonal, as STCN begins."""
     import torchvision
 
-    for encoder, depth in (
-        (model.key_encoder, model.key_encoder.depth),
-        (model.value_encoder.backbone, model.value_encoder.backbone.depth),
-    ):
-        name = f"ResNet{depth}_Weights"
-        weights = getattr(torchvision.models, name, None)
-        if weights is None:
-            raise InputError(f"there are no ImageNet weights for a ResNet-{depth}: train this model with init=random")
+    encoders = (model.key_encoder, model.value_encoder.backbone)
+    if any(encoder.conv1.out_channels != 64 for encoder in encoders):
+        raise InputError("ImageNet weights fit the widths of the published network alone: give init=random")
+    for encoder in encoders:
+        weights = getattr(torchvision.models, f"ResNet{encoder.depth}_Weights").IMAGENET1K_V1
         try:
-            state = weights.IMAGENET1K_V1.get_state_dict(progress=True, check_hash=True)
-        except OSError as error:
+            state = weights.get_state_dict(progress=True, check_hash=True)
+        except (OSError, RuntimeError) as error:  # no network; or a file that is not the one that was asked for
             raise InputError(
                 f"ImageNet weights cannot be downloaded here ({error}): go online, or train longer with init=random"
             ) from None
         own = encoder.state_dict()
-        if any(name in own and own[name].shape[2:] != x.shape[2:] for name, x in state.items() if x.dim() == 4):
-            raise InputError("ImageNet weights fit the widths of the published network only: use init=random")
-        first = own["conv1.weight"]
+        planes = nn.init.orthogonal_(torch.empty_like(own["conv1.weight"][:, 3:])) if encoder is encoders[1] else None
         state = {name: x for name, x in state.items() if name in own}
-        state["conv1.weight"] = torch.cat([state["conv1.weight"], first[:, 3:]], 1)
+        if planes is not None:
+            state["conv1.weight"] = torch.cat([state["conv1.weight"], planes], 1)
         encoder.load_state_dict(state, strict=False)  # the biases that STCN adds stay 0
     return model

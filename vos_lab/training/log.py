@@ -9,8 +9,9 @@ from ..atomic import whole_file
 class Log:
     """out/log.jsonl and out/tensorboard. Records beyond step `done`, which a killed run wrote after its last checkpoint, go."""
 
-    def __init__(self, out: Path, done: int, active: bool = True):
-        self.path, self.active, self.sums, self.count = out / "log.jsonl", active, {}, 0
+    def __init__(self, out: Path, done: int, state: dict | None = None, active: bool = True):
+        self.path, self.active = out / "log.jsonl", active
+        self.sums, self.count = (dict(state["sums"]), state["count"]) if state else ({}, 0)
         if not active:
             return
         from torch.utils.tensorboard import SummaryWriter
@@ -26,6 +27,10 @@ class Log:
     def __exit__(self, *error) -> None:
         if self.active:
             self.board.close()
+
+    def state(self) -> dict:
+        """The losses since the last record, for a checkpoint."""
+        return {"sums": self.sums, "count": self.count}
 
     def add(self, losses: dict[str, float]) -> None:
         """The losses of one step; what is written is their mean."""

@@ -8,144 +8,153 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from .. import __version__
 from ..atomic import whole_file
 from ..errors import InputError
+from ..models.presets import build
 from . import checkpoint
 from .config import Config
-from .curriculum import Curriculum, loader
+from .curriculum import Curriculum, clear_errors, loader
 from .initial import initial_model
 from .log import Log
-from .rollout import Rollout
+from .rollout import Losses, Rollout
 from .validation import validate, validation_clips
+
+
+ANYWHERE = {  # settings that may change when a run goes on elsewhere: they do not decide the weights
+    *("workers", "log_every", "checkpoint_every", "validate_every", "validation_worlds", "validation_clips"),
+    *("davis", "youtube_vos", "static", "photographs"),
+}
 
 
 def train(config: Config, out: str | Path, watch: Callable[[dict, nn.Module], None] | None = None) -> Path:
     """Train into the folder `out`; go on where an interrupted run of the same config was. Returns the weights' path.
 
     out: config.yaml, log.jsonl, tensorboard/, checkpoint.pt and at the end NAME.safetensors (float16) with NAME.json, the facts
-    for a model card. watch: called with each record of the log and the model. Raises InputError for a config that cannot run,
-    another run's folder, a loss that is not finite, and a disk that is full; the last checkpoint then stays whole.
+    for a model card; of several machines, all must see this folder. watch: called with each record of the log and the model, in
+    evaluation mode. On the CPU, with as many threads, a run that was interrupted ends with the same bits as one that was not.
+    Raises InputError for a config that cannot run, another run's folder, a loss or gradient that is not finite, a stop that was
+    asked for, and a full disk; the last checkpoint then stays whole.
     """
     from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
+    from accelerate.utils import InitProcessGroupKwargs
     from tqdm.auto import tqdm
 
     out = Path(out)
     check_folder(config, out)
-    accelerator = Accelerator(mixed_precision="no" if config.precision == "fp32" else config.precision)
-    rank, processes = accelerator.process_index, accelerator.num_processes
+    AcceleratorState._reset_state()  # an earlier run in this process may have had another precision
+    patience = InitProcessGroupKwargs(timeout=timedelta(hours=3))  # while one process renders
+    precision = "no" if config.precision == "fp32" else config.precision
+    accelerator = Accelerator(mixed_precision=precision, kwargs_handlers=[patience])
+    if precision == "fp16" and accelerator.device.type != "cuda":
+        raise InputError("precision=fp16 needs a GPU: give precision=bf16 or precision=fp32")
+
     torch.manual_seed(config.seed)
-    rollout = Rollout(initial_model(config), config)
+    state = checkpoint.load(out / "checkpoint.pt") if (out / "checkpoint.pt").exists() else None
+    rollout = Rollout(build(config.model) if state else initial_model(config), config)
     if config.channels_last:
         rollout.model.to(memory_format=torch.channels_last)
     average = (
         AveragedModel(rollout.model, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True) if config.ema else None
     )
+    kept = average.module if average else rollout.model  # what is watched, scored and saved at the end
     optimizer = make_optimizer(config, rollout)
     done, seconds = 0, 0.0
-    if (out / "checkpoint.pt").exists():
-        state = checkpoint.load(out / "checkpoint.pt")
+    if state:
         rollout.model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         if average:
             average.load_state_dict(state["average"])
-        torch.set_rng_state(state["random"])
         if accelerator.scaler:
             accelerator.scaler.load_state_dict(state["scaler"])
+        torch.set_rng_state(state["random"])
         done, seconds = state["step"], state["seconds"]
     parallel, optimizer = accelerator.prepare(rollout, optimizer)
-    if average:
-        average.to(accelerator.device)
-    best = average.module if average else rollout.model  # what is watched and saved
+    kept.to(accelerator.device)
 
     with accelerator.main_process_first():  # one process renders, the others find it done
         curriculum = Curriculum(config)
-        groups = validation_clips(config)
-    batches = loader(config, curriculum, done, rank, processes)
-    if accelerator.is_main_process and not (out / "config.yaml").exists():
+        groups = validation_clips(config) if config.validate_every else {}
+    if accelerator.is_main_process:
+        checkpoint.sweep(out)
         config.save(out / "config.yaml")
+    batches = loader(config, curriculum, done, accelerator.process_index, accelerator.num_processes)
+    bar = tqdm(desc=out.name, unit="step", initial=done, total=config.steps, disable=not accelerator.is_main_process)
     began = time.perf_counter() - seconds
-
-    def save() -> None:
-        if accelerator.is_main_process:
-            state = {
-                "step": done,
-                "seconds": time.perf_counter() - began,
-                "model": rollout.model.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "average": average.state_dict() if average else None,
-                "scaler": accelerator.scaler.state_dict() if accelerator.scaler else None,
-                "random": torch.get_rng_state(),
-            }
-            checkpoint.save(out / "checkpoint.pt", state)
-
-    bar = tqdm(batches, desc=out.name, unit="step", initial=done, total=config.steps, disable=not accelerator.is_main_process)
-    with Log(out, done, accelerator.is_main_process) as log, polite_stop() as stop:
-        for batch in bar:
+    with bar, Log(out, done, state and state["log"], accelerator.is_main_process) as log, polite_stop() as asked:
+        for batch in clear_errors(batches):
             set_mode(rollout, config)
             lr = learning_rate(config, done)
             for group in optimizer.param_groups:
                 group["lr"] = lr
-            losses = step(parallel, batch, done, config, accelerator)
-            if not math.isfinite(losses["loss"]):
+            losses, gradient = backward(parallel, batch, done, config, accelerator)
+            # one number per process is enough for all to agree: on the mean losses, and on whether to stop
+            *losses, stop = accelerator.reduce(torch.cat([losses, losses.new_tensor([asked()])]), "mean").tolist()
+            if not math.isfinite(losses[0]) or not (accelerator.scaler or math.isfinite(gradient)):
                 raise InputError(
-                    f"the loss is {losses['loss']} at step {done}: lower lr= (now {lr:g}) or set clip_gradient=1; "
-                    f"the checkpoint in {out} was written before"
+                    f"the loss is {losses[0]:g} and the norm of its gradient {gradient:g} at step {done}: lower lr= "
+                    f"(now {lr:g}) or set clip_gradient=1; what {out} holds was written before"
                 )
             optimizer.step()
             optimizer.zero_grad()
             if average:
                 average.update_parameters(rollout.model)
             done += 1
-            log.add(losses)
+            bar.update()
+            log.add(dict(zip(Losses._fields, losses)))
+            records = []
             if done % config.log_every == 0 or done == config.steps:
-                record = log.write(done, lr=lr, seconds=time.perf_counter() - began)
-                bar.set_postfix(loss=f"{record['loss']:.3f}")
-                if watch:
-                    watch(record, best)
+                records.append(log.write(done, lr=lr, seconds=time.perf_counter() - began))
+                bar.set_postfix(loss=f"{records[0]['total']:.3f}")
             if groups and (done % config.validate_every == 0 or done == config.steps):
-                record = log.write(
-                    done, **{f"J&F {group}": score for group, score in validate(best, groups, accelerator).items()}
-                )
-                if watch:
-                    watch(record, best)
-            if done % config.checkpoint_every == 0 or done == config.steps or stop():
-                save()
-            if stop():
-                bar.close()
+                scores = validate(kept, groups, accelerator)
+                records.append(log.write(done, **{f"J&F {group}": score for group, score in scores.items()}))
+            for record in records if watch else []:
+                watch(record, kept.eval())
+            if (done % config.checkpoint_every == 0 or done == config.steps or stop) and accelerator.is_main_process:
+                state = {
+                    "step": done,
+                    "seconds": time.perf_counter() - began,
+                    "model": rollout.model.state_dict(),
+                    "optimizer": optimizer.state_dict(),
+                    "average": average.state_dict() if average else None,
+                    "scaler": accelerator.scaler.state_dict() if accelerator.scaler else None,
+                    "random": torch.get_rng_state(),
+                    "log": log.state(),
+                }
+                checkpoint.save(out / "checkpoint.pt", state)
+            if stop:
                 raise InputError(f"stopped after step {done} of {config.steps}; the same command goes on from there")
     accelerator.wait_for_everyone()
     path = out / f"{config.model}.safetensors"
     if accelerator.is_main_process:
-        save_weights(best, path)
-        facts = about(config, curriculum, best, accelerator, time.perf_counter() - began)
+        save_weights(kept, path)
+        facts = about(config, curriculum, kept, accelerator, time.perf_counter() - began)
         with whole_file(path.with_suffix(".json")) as draft:
             draft.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     return path
 
 
-def step(parallel: nn.Module, batch, number: int, config: Config, accelerator) -> dict[str, float]:
-    """Forward and backward for one batch, in `accumulate` parts. Returns the losses of this process's share."""
-    frames, masks, objects, _ = batch
-    parts = list(zip(frames.chunk(config.accumulate), masks.chunk(config.accumulate), objects.chunk(config.accumulate)))
-    total = None
+def backward(parallel: nn.Module, batch, step: int, config: Config, accelerator) -> tuple[Float[Tensor, "losses"], float]:
+    """Forward and backward for this process's share of a batch, in `accumulate` parts: its losses and the gradient's norm."""
+    parts = list(zip(*(x.to(accelerator.device, non_blocking=True).chunk(config.accumulate) for x in batch[:3])))
+    total = torch.zeros(len(Losses._fields), device=accelerator.device)
     for i, part in enumerate(parts):
-        part = [x.to(accelerator.device, non_blocking=True) for x in part]
-        alone = accelerator.no_sync(parallel) if i < len(parts) - 1 else nullcontext()
-        with alone:  # gradients are averaged over processes once, with the last part
-            losses = parallel(*part, number)
+        # gradients are averaged over processes once, with the last part
+        with accelerator.no_sync(parallel) if i < len(parts) - 1 else nullcontext():
+            losses = parallel(*part, step)
             accelerator.backward(losses.total / len(parts))
-        found = torch.stack([x.detach() for x in losses]) / len(parts)
-        total = found if total is None else total + found
-    if config.clip_gradient:
-        accelerator.clip_grad_norm_(parallel.parameters(), config.clip_gradient)
-    return dict(zip(("loss", "cross_entropy", "dice", "affinity"), total.tolist()))
+        total += torch.stack([x.detach() for x in losses]) / len(parts)
+    return total, float(accelerator.clip_grad_norm_(parallel.parameters(), config.clip_gradient or math.inf))
 
 
 def make_optimizer(config: Config, rollout: Rollout) -> torch.optim.Optimizer:
@@ -202,7 +211,7 @@ def check_folder(config: Config, out: Path) -> None:
     from .config import load_config
 
     old, new = asdict(load_config(saved)), asdict(config)
-    changed = [f"{name}: {old[name]!r} -> {new[name]!r}" for name in new if old[name] != new[name]]
+    changed = [f"{name}: {old[name]!r} -> {new[name]!r}" for name in new if old[name] != new[name] and name not in ANYWHERE]
     if changed:
         raise InputError(
             f"{out} holds a run with other settings ({'; '.join(changed)[:300]}): choose another --out, or delete it"
@@ -211,11 +220,15 @@ def check_folder(config: Config, out: Path) -> None:
 
 def save_weights(model: nn.Module, path: Path) -> None:
     """The state dict as safetensors, floats in half precision."""
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     state = {name: x.detach().cpu().contiguous() for name, x in model.state_dict().items()}
-    with whole_file(path) as draft:
-        save_file({name: x.half() if x.is_floating_point() else x for name, x in state.items()}, draft)
+    try:
+        with whole_file(path) as draft:
+            save_file({name: x.half() if x.is_floating_point() else x for name, x in state.items()}, draft)
+    except SafetensorError as error:
+        raise InputError(f"{path} could not be written ({error}): make room and start again; its checkpoint is whole") from None
 
 
 def about(config: Config, curriculum: Curriculum, model: nn.Module, accelerator, seconds: float) -> dict:

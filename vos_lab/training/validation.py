@@ -1,17 +1,18 @@
 """How good is the model now? J&F on held-out clips, shared out over processes."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 
 from ..clip import Clip
+from ..datasets.davis import DAVIS
 from ..datasets.world import World
 from ..metrics import evaluate
 from ..tracker import Tracker
 from .config import Config
+from .curriculum import given
 
 
 def validation_clips(config: Config) -> dict[str, list[Clip]]:
@@ -19,9 +20,9 @@ def validation_clips(config: Config) -> dict[str, list[Clip]]:
     groups = {}
     if config.validation_worlds:
         groups["world"] = [World(seed).clip(16, (120, 216)) for seed in range(config.validation_worlds)]
-    if config.validation_clips and config.davis:
-        frames = next((Path(config.davis) / "JPEGImages").iterdir())
-        groups["real"] = [Clip.load(frames / name)[::2] for name in config.validation_clips]
+    if config.validation_clips:
+        davis = DAVIS(given(config.davis, "davis"))
+        groups["real"] = [davis.folder(name).load()[::2] for name in config.validation_clips]
     return groups
 
 
