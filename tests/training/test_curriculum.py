@@ -1,13 +1,23 @@
 """The order of samples: decided by number and config alone."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
 
 from vos_lab import InputError
-from vos_lab.datasets import World
+from vos_lab.datasets import Snippets, World
 from vos_lab.training.config import Config, Stage
-from vos_lab.training.curriculum import FIRST_SEED, RENDERED, Curriculum, RenderedClips, loader, random_world
+from vos_lab.training.curriculum import (
+    FIRST_SEED,
+    RENDERED,
+    Curriculum,
+    RenderedClips,
+    clear_errors,
+    loader,
+    random_world,
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -43,27 +53,44 @@ def test_a_sample_depends_on_its_number_alone():
     assert not torch.equal(other[0].frames, first[0].frames)
 
 
-def test_each_epoch_shows_every_clip_as_often_as_the_stage_says_in_a_new_order():
-    stage = Curriculum(config()).stages[1]
-    drawn = []
-    for snippets, number in zip(stage.snippets, range(2)):
-        monkeypatch.setattr(snippets, "draw", lambda clip, jump, seed, number=number: drawn.append((number, clip)) or snippets)
+def test_each_epoch_shows_every_clip_as_often_as_the_stage_says_in_a_new_order(monkeypatch):
+    stage, drawn = Curriculum(config()).stages[1], []
+    sample = stage.draw(0)
+
+    def watching(self, clip, jump, seed):
+        drawn.append((stage.snippets.index(self), clip))
+        return sample
+
+    monkeypatch.setattr(Snippets, "draw", watching)
     for i in range(24):
-        stage.draw.__wrapped__(stage, i)
-    epochs = [drawn[8 * e : 8 * e + 8] for e in range(3)]
+        stage.draw(i)
+    epochs = [drawn[8 * epoch : 8 * epoch + 8] for epoch in range(3)]
     for epoch in epochs:
         assert sorted(epoch) == [(0, 0), (0, 0), (0, 1), (0, 1), (0, 2), (0, 2), (1, 0), (1, 1)]
     assert epochs[0] != epochs[1]
 
 
 def test_the_jump_follows_the_stage(monkeypatch):
-    stage = Curriculum(config()).stages[1]
-    jumps = []
-    for snippets in stage.snippets:
-        monkeypatch.setattr(snippets, "draw", lambda clip, jump, seed: jumps.append(jump))
+    stage, jumps = Curriculum(config()).stages[1], []
+    sample = stage.draw(0)
+    monkeypatch.setattr(Snippets, "draw", lambda self, clip, jump, seed: jumps.append(jump) or sample)
     for i in range(8):
         stage.draw(i)
     assert jumps == [1, 1, 1, 1, 2, 2, 2, 2]
+
+
+def test_it_can_be_sent_to_workers_that_are_not_forked():
+    curriculum = pickle.loads(pickle.dumps(Curriculum(config())))
+    assert torch.equal(curriculum[3].frames, Curriculum(config())[3].frames)
+
+
+def test_the_error_of_a_worker_is_the_sentence_that_it_was(monkeypatch):
+    def broken(self, clip, jump, seed):
+        raise InputError("mask.png is no mask: draw another")
+
+    monkeypatch.setattr(Snippets, "draw", broken)
+    with pytest.raises(InputError, match="^mask.png is no mask: draw another$"):
+        list(clear_errors(loader(config(workers=1), Curriculum(config()), 0, 0, 1)))
 
 
 @pytest.mark.parametrize("processes", [1, 2])

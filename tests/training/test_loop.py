@@ -163,9 +163,9 @@ def test_ctrl_c_waits_for_the_step_and_the_run_goes_on(tmp_path):
             os.kill(os.getpid(), signal.SIGINT)
 
     config = tiny("checkpoint_every=100")
-    with pytest.raises(InputError, match="stopped after step 6 of 12; the same command goes on"):
+    with pytest.raises(InputError, match="stopped after step 7 of 12; the same command goes on"):
         train(config, out, watch=interrupt)
-    assert checkpoint.load(out / "checkpoint.pt")["step"] == 6 and not (out / "stcn-tiny.safetensors").exists()
+    assert checkpoint.load(out / "checkpoint.pt")["step"] == 7 and not (out / "stcn-tiny.safetensors").exists()
     train(config, out)
     train(config, tmp_path / "whole")
     assert same(load_file(out / "stcn-tiny.safetensors"), load_file(tmp_path / "whole" / "stcn-tiny.safetensors"))

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from ..atomic import whole_file
 from ..clip import Clip
+from ..datasets.collage import ENDINGS, Collage
 from ..datasets.sampling import Snippets, TrainingSample
 from ..datasets.world import World
 from ..errors import InputError
@@ -49,9 +50,7 @@ def collage_clip(hardness: float, length: int, size: int, photographs: str, seed
 
 
 @lru_cache
-def collages(photographs: str, length: int, size: int, hardness: float):
-    from ..datasets.collage import Collage
-
+def collages(photographs: str, length: int, size: int, hardness: float) -> Collage:
     return Collage(photographs or None, length=length, size=(size, size), count=10**9, hardness=hardness)
 
 
@@ -110,8 +109,8 @@ class Renderer(Dataset[int]):
 
 
 def fingerprint(folder: Path) -> str:
-    """Of the names and sizes of the files in it."""
-    files = sorted((p.name, p.stat().st_size) for p in folder.rglob("*") if p.is_file())
+    """Of the names and sizes of the photographs in it."""
+    files = sorted((p.name, p.stat().st_size) for p in folder.rglob("*") if p.suffix.lower() in ENDINGS)
     return f"{zlib.crc32(repr(files).encode()):08x}"
 
 

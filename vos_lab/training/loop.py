@@ -28,7 +28,6 @@ from .log import Log
 from .rollout import Losses, Rollout
 from .validation import validate, validation_clips
 
-
 ANYWHERE = {  # settings that may change when a run goes on elsewhere: they do not decide the weights
     *("workers", "log_every", "checkpoint_every", "validate_every", "validation_worlds", "validation_clips"),
     *("davis", "youtube_vos", "static", "photographs"),

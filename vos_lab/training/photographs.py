@@ -1,8 +1,9 @@
 """The photographs that `collage` cuts up for stcn-small: `python -m vos_lab.training.photographs OUT`, on Debian or Ubuntu.
 
 They come from packages of wallpapers and of educational programs, free all of them (CC BY, CC BY-SA, CC0, GPL, LGPL, public
-domain; usr/share/doc/PACKAGE/copyright names authors and licences of each). photographs.txt lists the files. Fetched with
-`apt-get download`, unpacked with `dpkg-deb`: nothing is installed. Written as JPEG, the shorter side 360 pixels.
+domain; usr/share/doc/PACKAGE/copyright names authors and licences, for gcompris the READMEs in its .rcc files).
+photographs.txt lists the files. Fetched with `apt-get download`, unpacked with `dpkg-deb`: nothing is installed. Written as
+JPEG, the shorter side 360 pixels.
 """
 
 import io
