@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from .errors import InputError
 
 Kind = Literal["l2", "dot", "cosine", "anisotropic"]
-SLICE = 2**24  # affinity entries that `read` holds at a time: 64 MB in float32
+SLICE = 2**22  # affinity entries that `read` holds at a time: 16 MB in float32
 
 
 def similarity(
@@ -45,8 +45,10 @@ def similarity(
     if kind == "l2":
         # -|k - q|^2 = 2 k.q - |k|^2 - |q|^2, and |q|^2 is the same for every memory cell of a query cell:
         # the softmax over memory cannot see it, so it is left out.
-        norm = memory_key.square().sum(1).unsqueeze(2)  # (b,n,1)
-        return (2 * memory_rows @ query_key - norm) / math.sqrt(c)
+        # Computed as (b,m,n), so that all memory of a query cell lies together: top-k over it is then twice as fast.
+        norm = memory_key.square().sum(1, keepdim=True)  # (b,1,n)
+        scale = 1 / math.sqrt(c)
+        return torch.baddbmm(-scale * norm, query_key.transpose(1, 2), memory_key, alpha=2 * scale).transpose(1, 2)
     if kind == "dot":
         return memory_rows @ query_key / math.sqrt(c)
     if kind == "cosine":
@@ -73,7 +75,7 @@ def affinity(
     """
     logits = checked_logits(similarity, top_k, temperature, prior)
     if top_k is None or top_k >= logits.shape[1]:
-        return logits.softmax(dim=1)
+        return logits.transpose(1, 2).softmax(dim=2).transpose(1, 2)  # faster than dim=1, see `similarity`
     best, where = logits.topk(top_k, dim=1)  # (b,k,m)
     return torch.zeros_like(logits).scatter(1, where, best.softmax(dim=1))
 
@@ -88,7 +90,7 @@ def checked_logits(
         raise InputError(f"top_k={top_k} keeps no memory cell: give 1 or more, or None for all")
     if not temperature > 0:
         raise InputError(f"temperature={temperature} must be above 0")
-    logits = similarity / temperature
+    logits = similarity if temperature == 1 else similarity / temperature
     return logits if prior is None else logits + prior
 
 

@@ -7,7 +7,7 @@ from vos_lab import Tracker
 from vos_lab.memory import EveryNth
 from vos_lab.models.presets import build
 from vos_lab.training.config import Config, Stage
-from vos_lab.training.rollout import Rollout, cell_labels
+from vos_lab.training.rollout import Rollout
 
 
 def config(**changes):
@@ -108,10 +108,3 @@ def test_the_loss_on_a_late_frame_reaches_the_mask_predicted_before_it(tiny):
         del tiny.encode_value
     assert seen[1].grad.abs().sum() > 0 and not torch.equal(seen[1], seen[0])
     tiny.zero_grad(set_to_none=True)
-
-
-def test_cell_labels_are_minus_one_where_a_cell_holds_several():
-    masks = torch.zeros(1, 1, 16, 16, dtype=torch.int64)
-    masks[0, 0, :8] = 3
-    masks[0, 0, 12, 12] = 1
-    assert cell_labels(masks, 8).tolist() == [[[3, 3, 0, -1]]]

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from .. import memory
 from ..losses import affinity_supervision, bootstrapped_cross_entropy, dice
+from ..matches import cell_labels
 from ..models.aggregate import soft_aggregate
 from ..models.stcn import STCN, Features
 from .config import Config
@@ -84,7 +85,7 @@ class Rollout(nn.Module):
             shown = [dice(p[:, here], y[:, here]) if here.any() else zero for p, y, here in zip(prob, truth, present)]
             overlap = torch.stack(shown).mean()
         if c.affinity:
-            labels = cell_labels(masks, self.model.stride)  # (b,t,m)
+            labels = cell_labels(masks, self.model.stride, purity=1.0)  # (b,t,m)
             matching = torch.stack(
                 [
                     affinity_supervision(reading[s : s + 1], labels[s : s + 1, :i].flatten(1), labels[s : s + 1, i])
@@ -93,10 +94,3 @@ class Rollout(nn.Module):
                 ]
             ).mean()
         return Losses(ce + c.dice * overlap + c.affinity * matching, ce, overlap, matching)
-
-
-def cell_labels(masks: Int64[Tensor, "b t H W"], stride: int) -> Int64[Tensor, "b t m"]:
-    """The object id of each cell of stride x stride pixels, -1 where it holds several."""
-    pixels = masks.unfold(2, stride, stride).unfold(3, stride, stride).flatten(4)  # (b,t,h,w,stride*stride)
-    low, high = pixels.amin(-1), pixels.amax(-1)
-    return torch.where(low == high, low, -1).flatten(2)
