@@ -24,7 +24,8 @@ RESULTS = [*(f"ball/{t:05d}.png" for t in range(8)), "ball/overlay.mp4", "ball/r
 
 def test_segment_then_evaluate(tree, tmp_path, ball, capsys):
     clip, mask = tree / "JPEGImages" / "48p" / "ball", tree / "Annotations" / "48p" / "ball" / "00000.png"
-    assert main(["segment", str(clip), "--mask", str(mask), "--out", str(tmp_path / "out")]) == 0
+    arguments = ["segment", str(clip), "--mask", str(mask), "--model", "colour", "--out", str(tmp_path / "out")]
+    assert main(arguments) == 0
     printed = capsys.readouterr().out
     assert "object 3" in printed and "8 frames in" in printed
     assert files(tmp_path / "out") == RESULTS
@@ -95,7 +96,7 @@ def test_a_mask_of_a_later_frame_alone_is_tracked_from_there(tmp_path, ball, cap
 
 def test_masks_have_the_size_of_the_files_also_when_tracked_smaller(tree, tmp_path, capsys):
     clip = tree / "JPEGImages" / "48p" / "ball"
-    assert main(["segment", str(clip), "--short-side", "40", "--out", str(tmp_path / "out")]) == 0
+    assert main(["segment", str(clip), "--short-side", "40", "--model", "colour", "--out", str(tmp_path / "out")]) == 0
     assert main(["evaluate", str(tmp_path / "out"), str(tree)]) == 0
     assert json.loads((tmp_path / "out" / "scores.json").read_text())["mean"]["J&F"] > 0.8
 
@@ -178,3 +179,36 @@ def test_unknown_words_exit_with_2(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["segmnet"])
     assert stop.value.code == 2
+
+
+def test_train_takes_settings_before_and_after_its_options(monkeypatch, tmp_path):
+    seen = []
+    monkeypatch.setattr("vos_lab.training.loop.train", lambda config, out: seen.append((config, out)) or out)
+    assert main(["train", "stcn-tiny", "lr=0.5", "--out", str(tmp_path), "stages.0.steps=7", "seed=3"]) == 0
+    config, out = seen[0]
+    assert (config.lr, config.stages[0].steps, config.seed, out) == (0.5, 7, 3, tmp_path)
+    with pytest.raises(SystemExit):
+        main(["train", "stcn-tiny", "--learning-rate=1"])
+
+
+def test_train_on_real_clips_alone(monkeypatch, tmp_path):
+    seen = []
+    monkeypatch.setattr("vos_lab.training.loop.train", lambda config, out: seen.append(config) or out)
+    assert main(["train", "stcn-small", "--data", "davis", "--root", str(tmp_path)]) == 0
+    assert seen[0].davis == str(tmp_path) and {tuple(stage.data) for stage in seen[0].stages} == {("davis",)}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["train", "stcn-large"], "there is no config 'stcn-large': choose"),
+        (["train", "stcn-tiny", "lr=fast"], "lr: wanted float, got 'fast'"),
+        (["train", "stcn-tiny", "--data", "davis"], "--data and --root belong together"),
+        (["track", "ducks", "--root", ".", "--out", "x"], "there is no data set 'ducks' to track"),
+    ],
+)
+def test_bad_settings_get_one_sentence(arguments, sentence, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    printed = capsys.readouterr().err
+    assert sentence in printed and printed.count("\n") == 1

@@ -72,7 +72,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         default="stcn-small",
-        help="stcn-small (default), stcn-small-davis, colour (nothing trained), stcn, stcn-tiny",
+        help="stcn-small (default), colour (nothing trained), stcn, stcn-tiny",
     )
     parser.add_argument("--weights", help="weights file of the model; needed for stcn and stcn-tiny")
 

@@ -13,7 +13,7 @@ from .colour import Colour
 from .presets import PRESETS, build
 from .stcn import STCN
 
-SHIPPED = ("stcn-small", "stcn-small-davis")
+SHIPPED = ("stcn-small",)
 SHIPPED_WEIGHTS = Path(__file__).resolve().parents[2] / "data" / "weights"
 
 # Names in the published checkpoints -> names here. First match wins per rule; rules apply in turn.
@@ -36,10 +36,10 @@ NOT_STCN = {
 def load_model(name: str, weights: str | Path | None = None, device: str | torch.device = "cpu") -> nn.Module:
     """A model in evaluation mode.
 
-    name: "colour" (nothing trained), "stcn" (the published network), or one with weights that ship: "stcn-small",
-    "stcn-small-davis". weights: a file, .pth or .safetensors, loaded strictly ("stcn": a published state dict; "stcn-small",
-    "stcn-tiny": what `vos-lab train` wrote), or "random" for seeded random weights. Raises InputError where file and model do
-    not fit, and where weights that ship were changed.
+    name: "colour" (nothing trained), "stcn" (the published network), "stcn-small" (weights ship) or "stcn-tiny". weights: a
+    file, .pth or .safetensors, loaded strictly ("stcn": a published state dict; "stcn-small", "stcn-tiny": what `vos-lab train`
+    wrote), or "random" for seeded random weights. Raises InputError where file and model do not fit, and where weights that
+    ship were changed.
     """
     preset = name.removesuffix("-davis") if name in SHIPPED else name
     if name == "colour":
