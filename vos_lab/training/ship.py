@@ -6,11 +6,13 @@ import argparse
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from ..atomic import whole_file
 from ..errors import InputError
 from ..models.load import SHIPPED_WEIGHTS
+from .config import load_config
 
 CARD = """# {name}
 
@@ -69,9 +71,10 @@ def ship(run: Path, name: str, about: str, command: str, licence: str, scores: l
         scores="\n".join(rows),
     )
     out = SHIPPED_WEIGHTS / f"{name}.safetensors"
-    for source, target in ((weights, out), (run / "config.yaml", SHIPPED_WEIGHTS / f"{name}.yaml")):
-        with whole_file(target) as draft:
-            shutil.copyfile(source, draft)
+    with whole_file(out) as draft:
+        shutil.copyfile(weights, draft)
+    here = dict.fromkeys(("davis", "youtube_vos", "static", "photographs"), "")  # folders of this machine
+    replace(load_config(run / "config.yaml"), **here).save(SHIPPED_WEIGHTS / f"{name}.yaml")
     with whole_file(SHIPPED_WEIGHTS / f"{name}.md") as draft:
         draft.write_text(card, encoding="utf-8")
     with whole_file(SHIPPED_WEIGHTS / "SHA256SUMS") as draft:
