@@ -1,7 +1,6 @@
 """STCN in other sizes: the same classes with other widths."""
 
 from ..errors import InputError
-from ..memory import EveryNth
 from .stcn import STCN
 
 PRESETS = {
@@ -35,7 +34,6 @@ def build(name: str, **changes) -> STCN:
     if name not in PRESETS:
         raise InputError(f"there is no preset '{name}': choose {', '.join(PRESETS)}")
     model = STCN(**{**PRESETS[name], **changes})
-    if not PRESETS[name].get("pool", True):  # the small ones: made for two CPU cores
+    if not PRESETS[name].get("pool", True):  # the small ones
         model.precision = "auto"
-        model.policy = EveryNth(10)  # half the memory of EveryNth(5), and no worse on the six clips that recipes were chosen on
     return model
