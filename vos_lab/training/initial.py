@@ -22,7 +22,7 @@ def initial_model(config: Config) -> STCN:
     model = build(config.model)
     state = read_state(path)
     first = "value_encoder.backbone.conv1.weight"
-    if first in state and state[first].shape[1] == 4:  # from single objects to several: a plane more, not seen at first
+    if first in state and state[first].shape[1] == 4:  # from single objects to several: a plane more
         plane = nn.init.orthogonal_(torch.empty_like(state[first][:, :1]))  # as STCN begins its second stage
         state[first] = torch.cat([state[first], plane], 1)
     load_strictly(model, state, path, {name: name for name in state})
