@@ -204,3 +204,15 @@ def test_the_bank_does_not_grow_when_frames_leave_as_others_come():
         bank.keep([f for f in bank.frames if f > t - 3])
         bank.write(t, torch.zeros(1, 8, 4, 5), torch.zeros(1, 1, 6, 4, 5))
     assert len(bank._keys) <= 4
+
+
+@pytest.mark.parametrize("n", [40, 640, 641, 700, 2000])
+@pytest.mark.parametrize("crowded", [False, True])
+def test_best_cells_are_those_of_topk(n, crowded):
+    torch.manual_seed(0)
+    logits = torch.stack([torch.randperm(n) for _ in range(30)], 1).float()[None]  # (1,n,30), no two of a column alike
+    if crowded:  # the best ones side by side, at the end, where the last ones fill no group
+        logits = logits.sort(1).values
+    best, where = memory.best_cells(logits, 20)
+    wanted = logits.topk(20, dim=1)
+    assert torch.equal(best, wanted.values) and torch.equal(where, wanted.indices)

@@ -76,7 +76,7 @@ def affinity(
     logits = checked_logits(similarity, top_k, temperature, prior)
     if top_k is None or top_k >= logits.shape[1]:
         return logits.transpose(1, 2).softmax(dim=2).transpose(1, 2)  # faster than dim=1, see `similarity`
-    best, where = logits.topk(top_k, dim=1)  # (b,k,m)
+    best, where = best_cells(logits, top_k)  # (b,k,m)
     return torch.zeros_like(logits).scatter(1, where, best.softmax(dim=1))
 
 
@@ -128,11 +128,35 @@ def read(
             weights = affinity(sliced, None, temperature, prior_part)  # (b,n,step)
             readout.append(weights.transpose(1, 2) @ table)  # (b,step,k*cv)
         else:
-            best, where = checked_logits(sliced, top_k, temperature, prior_part).topk(top_k, dim=1)  # (b,top_k,step)
+            best, where = best_cells(checked_logits(sliced, top_k, temperature, prior_part), top_k)  # (b,top_k,step)
             weights = best.softmax(dim=1)
             per_sample = zip(table, where.mT, weights.mT)  # (n,k*cv), (step,top_k), (step,top_k)
             readout.append(torch.stack([weighted_rows(rows, which, weight) for rows, which, weight in per_sample]))
     return torch.cat(readout, 1).unflatten(2, (objects, channels)).permute(0, 2, 3, 1)  # (b,k,cv,m)
+
+
+def best_cells(
+    logits: Float[Tensor, "b n m"], top_k: int, group: int = 16
+) -> tuple[Float[Tensor, "b top m"], Int[Tensor, "b top m"]]:
+    """The same as `logits.topk(top_k, dim=1)`, values and memory cells, without sorting through all of memory.
+
+    Memory is cut into groups of 16 cells. The k best cells lie in the k groups whose best cells are best, so only these need a
+    closer look. (Between cells of equal value, either may be chosen.)
+    """
+    rows = logits.transpose(1, 2)  # (b,m,n)
+    n = rows.shape[2]
+    groups = n // group
+    if groups <= 2 * top_k:
+        best, where = rows.topk(top_k, dim=2)
+        return best.transpose(1, 2), where.transpose(1, 2)
+    grouped = rows[:, :, : groups * group].unflatten(2, (group, groups))  # group j: cells j, j + groups, j + 2 * groups ...
+    chosen = grouped.amax(2).topk(top_k, dim=2, sorted=False).indices  # (b,m,top_k)
+    steps = groups * torch.arange(group, device=rows.device)
+    members = (chosen[:, :, None] + steps[:, None]).flatten(2)  # (b,m,group*top_k)
+    rest = torch.arange(groups * group, n, device=rows.device).expand(*rows.shape[:2], -1)  # too few for a group of their own
+    members = torch.cat([members, rest], 2)
+    best, which = rows.gather(2, members).topk(top_k, dim=2)
+    return best.transpose(1, 2), members.gather(2, which).transpose(1, 2)
 
 
 def weighted_rows(
