@@ -1,10 +1,22 @@
 """False matches: by hand on a few cells, and what must hold for any affinity."""
 
+import numpy as np
 import pytest
 import torch
 
-from vos_lab import InputError
-from vos_lab.matches import cell_labels, false_matches
+from vos_lab import InputError, World
+from vos_lab.matches import (
+    MatchErrors,
+    accuracy,
+    calibration,
+    cell_centres,
+    cell_labels,
+    false_matches,
+    match_errors,
+    track_matches,
+)
+from vos_lab.models.presets import build
+from vos_lab.tracker import Track, Tracker
 
 MEMORY = torch.tensor([[0, 0, 1, 2, -1]])
 
@@ -54,3 +66,74 @@ def test_cells_take_the_majority_and_are_mixed_below_the_purity():
     assert cell_labels(torch.zeros(2, 3, 16, 24, dtype=torch.int64), 8).shape == (2, 3, 6)
     with pytest.raises(InputError, match="do not divide into cells of 8: pad them first"):
         cell_labels(torch.zeros(1, 8, 12, dtype=torch.uint8), 8)
+
+
+class Moved:
+    """Truth of a picture that shifts by so many pixels a frame, in x."""
+
+    def __init__(self, step, width=48):
+        self.step, self.width = step, width
+
+    def follow(self, points, a, b):
+        there = points + np.array([self.step * (b - a), 0])
+        return there, (there[:, 0] >= 0) & (there[:, 0] <= self.width - 1)
+
+
+def moved_track(step, sharpness=30.0):
+    """Frames of 30x44 pixels, padded to 4x6 cells of 8; a key is the place in the picture that the cell's centre shows."""
+    keys = {}
+    for t in range(3):
+        y, x = torch.meshgrid(torch.arange(4) * 8.0, torch.arange(6) * 8.0 - step * t, indexing="ij")
+        keys[t] = sharpness * torch.stack([y, x])[None]  # (1,2,4,6)
+    memory = {1: {1: [0]}, 2: {1: [1, 0]}}
+    masks = np.zeros((3, 30, 44), dtype=np.uint8)
+    return Track(masks, stride=8, matching={"top_k": 3}, keys=keys, memory=memory, object_ids=[1])
+
+
+def test_a_match_at_the_true_place_has_no_error_and_what_left_the_frame_has_none_at_all():
+    track = moved_track(8)
+    centres = cell_centres(track)
+    assert centres[0].tolist() == [1.5, 2.5] and centres[-1].tolist() == [41.5, 26.5]  # padding: 2 each side, 1 above, 1 below
+    errors = match_errors(track, Moved(8, 44), 2)
+    assert errors.distance.shape == (2, 24)  # frames 0 and 1
+    assert torch.nan_to_num(errors.distance).max() < 1e-4 and errors.confidence.min() > 0.999
+    shown = ~errors.distance.isnan().unflatten(1, (4, 6))
+    assert shown[0].sum(1).tolist() == [4] * 4 and shown[1].sum(1).tolist() == [5] * 4  # it moves: left is new
+    found = accuracy([errors, match_errors(track, Moved(8, 44), 1)], 8)
+    assert found == (1.0, 1.0, pytest.approx(0, abs=1e-5), 4 * (4 + 5 + 5))
+
+
+def test_wrong_matches_are_seen_as_such():
+    track = moved_track(8)
+    lies = match_errors(track, Moved(24, 44), 1)  # the truth is two cells further on
+    shown = lies.distance[~lies.distance.isnan()]
+    assert torch.allclose(shown, torch.tensor(16.0), atol=1e-4)
+    assert accuracy([lies], 8) == (0.0, pytest.approx(0.2), pytest.approx(2.0), 12)
+    assert calibration([lies], 8).error > 0.99  # sure, and wrong
+
+
+def test_calibration_by_hand():
+    errors = MatchErrors(torch.tensor([[0.0, 20.0, 3.0, torch.nan]]), torch.tensor([[0.95, 0.85, 0.05, 0.5]]))
+    found = calibration([errors], 8)
+    assert found.count.tolist() == [1, 0, 0, 0, 0, 0, 0, 0, 1, 1]
+    assert found.correct[[0, 8, 9]].tolist() == [1, 0, 1]
+    assert found.error == pytest.approx((0.95 + 0.85 + 0.05) / 3, abs=1e-6)
+    with pytest.raises(InputError, match="nothing to measure"):
+        accuracy([], 8)
+
+
+def test_a_real_track_and_the_same_clip_mislabelled():
+    clip = World(seed=3).clip(length=4, size=(64, 92), objects=2)
+    torch.manual_seed(0)
+    track = Tracker(build("stcn-tiny").eval()).run(clip, record=True)
+    masks = torch.from_numpy(clip.masks)
+    found = track_matches(track, masks)
+    assert 0 <= found.background_as_foreground <= 1 and found.object_cells > 0
+    shares = [found.background_cells, found.object_cells]
+    kinds = [found.background_as_foreground, found.foreground_as_background + found.wrong_instance]
+    assert found.total == pytest.approx(np.average(kinds, weights=shares), abs=1e-6)
+    assert track_matches(track, torch.zeros_like(masks)).total == 0  # all one label: nothing can be false
+    void = masks.clone()
+    void[1:] = 255
+    assert np.isnan(track_matches(track, void).total)
+    assert accuracy([match_errors(track, clip.truth, 2)], track.stride).cells > 50

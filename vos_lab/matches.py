@@ -1,12 +1,23 @@
-"""What is a false match? A query cell that looks at memory cells of another label than its own."""
+"""What is a false match, and is the match where the truth says it is?
 
-from typing import NamedTuple
+With labels alone: a query cell that looks at memory cells of another label than its own matches falsely (`false_matches`).
+With exact truth, as rendered clips have it: how far the best match lies from the true place (`match_errors`).
+"""
+
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
-from jaxtyping import Float, Integer
+from jaxtyping import Bool, Float, Integer
 from torch import Tensor
+from torch.nn import functional as F
 
 from .errors import InputError
+
+if TYPE_CHECKING:
+    from .datasets.truth import Truth
+    from .tracker import Track
+
+THRESHOLDS = (1, 2, 4, 8, 16)  # pixels, of TAP-Vid's delta-average (Doersch et al. 2022, arXiv 2211.03726)
 
 
 class FalseMatches(NamedTuple):
@@ -59,3 +70,138 @@ def cell_labels(masks: Integer[Tensor, "*b H W"], stride: int, purity: float = 0
     label = pixels.mode(-1).values
     share = (pixels == label.unsqueeze(-1)).float().mean(-1)
     return torch.where((share >= purity) & (label != 255), label.long(), -1).flatten(-2)
+
+
+class TrackMatches(NamedTuple):
+    """False matches in a whole track: the mean affinity mass over its query cells, by kind, and how many cells there were.
+
+    total, right: over all pure query cells · background_as_foreground: over cells of the background · foreground_as_background,
+    wrong_instance: over cells of objects. nan where there are no such cells.
+    """
+
+    total: float
+    background_as_foreground: float
+    foreground_as_background: float
+    wrong_instance: float
+    background_cells: int
+    object_cells: int
+
+
+def track_matches(track: "Track", masks: Integer[Tensor, "T H W"], purity: float = 0.75) -> TrackMatches:
+    """How a recorded track matched, against the true masks of its clip; frames without annotation are left out."""
+    labels = cell_labels(padded(masks, track), track.stride, purity)  # (T,h*w)
+    known = (masks != 255).flatten(1).any(1)  # frames that are annotated
+    sums, background, objects = torch.zeros(4, dtype=torch.float64), 0, 0
+    for frame in track.memory:
+        seen = track.memory_frames(frame)
+        if not known[frame] or not known[seen].all():
+            continue
+        found = false_matches(track.affinity(frame).cpu(), labels[seen].flatten()[None], labels[frame][None])
+        sums += torch.stack([kind.nansum().double() for kind in found])
+        background += int((labels[frame] == 0).sum())
+        objects += int((labels[frame] > 0).sum())
+    counts = torch.tensor([background + objects, background, objects, objects], dtype=torch.float64)
+    return TrackMatches(*(sums / counts).tolist(), background, objects)
+
+
+def padded(masks: Integer[Tensor, "T H W"], track: "Track") -> Integer[Tensor, "T H2 W2"]:
+    """Masks as the network saw them: filled up with background to whole cells."""
+    above, left = track.padding
+    h, w = next(iter(track.keys.values())).shape[2:]
+    below, right = h * track.stride - masks.shape[1] - above, w * track.stride - masks.shape[2] - left
+    return F.pad(masks, (left, right, above, below))
+
+
+class MatchErrors(NamedTuple):
+    """One frame's best matches in each remembered frame, against known truth; s remembered frames, m query cells.
+
+    distance: pixels from the centre of the best matching memory cell to the true place of what the query cell's centre shows;
+    nan where the remembered frame does not show it · confidence: the affinity mass on that cell and the 8 around it, 0..1, of
+    a softmax over that frame alone.
+    """
+
+    distance: Float[Tensor, "s m"]
+    confidence: Float[Tensor, "s m"]
+
+
+def match_errors(track: "Track", truth: "Truth", frame: int) -> MatchErrors:
+    """Where each query cell of `frame` looks in each frame that was in memory, and how far off that is.
+
+    track: recorded (`run(clip, record=True)`) · truth: of the same clip (`clip.truth`). All memory counts, without top-k.
+    """
+    remembered = track.memory_frames(frame)
+    h, w = track.keys[frame].shape[2:]
+    grid = cell_centres(track)  # (m,2)
+    height, width = track.masks.shape[1:]
+    x, y = grid.T
+    inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)  # padding shows nothing
+    scores = track.similarity(frame)[0].cpu() / track.matching.get("temperature", 1.0)
+    alone = scores.unflatten(0, (len(remembered), h * w)).softmax(1)  # (s,h*w,m): a softmax over each remembered frame
+    best = alone.argmax(1)  # (s,m)
+    around = F.avg_pool2d(alone.mT.unflatten(2, (h, w)), 3, stride=1, padding=1) * 9  # (s,m,h,w): sums over 3x3 cells
+    confidence = around.flatten(2).gather(2, best[:, :, None])[:, :, 0]
+    distance = torch.full_like(confidence, torch.nan)
+    for i, other in enumerate(remembered):
+        places, visible = truth.follow(grid[inside].numpy(), frame, other)
+        error = (grid[best[i, inside]] - torch.from_numpy(places)).norm(dim=1)  # pixels
+        distance[i, inside] = error.masked_fill(~torch.from_numpy(visible), torch.nan).float()
+    return MatchErrors(distance, confidence.clamp(max=1))
+
+
+def cell_centres(track: "Track") -> Float[Tensor, "m 2"]:
+    """(x, y) of the middle of each cell, row by row, in the frame's pixels; of cells in the padding, outside the frame."""
+    above, left = track.padding
+    h, w = next(iter(track.keys.values())).shape[2:]
+    y, x = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
+    middle = (track.stride - 1) / 2
+    return torch.stack([x * track.stride + middle - left, y * track.stride + middle - above], 2).flatten(0, 1).double()
+
+
+class Accuracy(NamedTuple):
+    """pck: share of visible cells whose best match is at most one cell off (PCK@1) · delta_average: mean share within 1, 2, 4,
+    8 and 16 pixels, as TAP-Vid has it (a match is a whole cell: half a cell off is the best that most can be) · mean_cells:
+    mean distance in cells · cells: how many were visible. nan where none was.
+    """
+
+    pck: float
+    delta_average: float
+    mean_cells: float
+    cells: int
+
+
+def accuracy(errors: list[MatchErrors], stride: int) -> Accuracy:
+    """Of all visible cells of these frames together. stride: pixels per cell."""
+    distance = visible(errors)[0]
+    within = [(distance <= pixels).double().mean().item() for pixels in (stride, *THRESHOLDS)]
+    return Accuracy(within[0], sum(within[1:]) / len(THRESHOLDS), distance.mean().item() / stride, len(distance))
+
+
+class Calibration(NamedTuple):
+    """Does mass predict correctness? In each bin of confidence: its mean, the share of matches at most one cell off, how many.
+
+    error: mean over all matches of |confidence - share correct| of their bin (expected calibration error). nan in empty bins.
+    """
+
+    confidence: Float[Tensor, "bins"]
+    correct: Float[Tensor, "bins"]
+    count: Integer[Tensor, "bins"]
+    error: float
+
+
+def calibration(errors: list[MatchErrors], stride: int, bins: int = 10) -> Calibration:
+    """Of all visible cells of these frames together."""
+    distance, confidence = visible(errors)
+    which = (confidence * bins).long().clamp(max=bins - 1)
+    count = which.bincount(minlength=bins)
+    mean, correct = (which.bincount(x, bins) / count for x in (confidence.double(), (distance <= stride).double()))
+    error = ((mean - correct).abs() * count).nansum().item() / max(1, len(distance))
+    return Calibration(mean.float(), correct.float(), count, error)
+
+
+def visible(errors: list[MatchErrors]) -> tuple[Float[Tensor, "n"], Float[Tensor, "n"]]:
+    """Distance and confidence of the matches that have a true place."""
+    if not errors:
+        raise InputError("there is nothing to measure: give the match_errors of at least one frame")
+    distance, confidence = (torch.cat([x.flatten() for x in part]) for part in zip(*errors))
+    shown: Bool[Tensor, n] = ~distance.isnan()
+    return distance[shown], confidence[shown]

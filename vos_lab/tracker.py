@@ -245,8 +245,11 @@ class Track:
 
         Computed on demand from the keys, never stored.
         """
+        options = {name: value for name, value in self.matching.items() if name != "kind"}
+        return memory.affinity(self.similarity(frame, object_id), **options)
+
+    def similarity(self, frame: int, object_id: int | None = None) -> Float[Tensor, "1 n m"]:
+        """How well all cells in memory match each query cell of `frame`, before top-k and softmax; in the same order."""
         frames = self.memory_frames(frame, object_id)
         memory_key = torch.cat([self.keys[f].flatten(2) for f in frames], 2)  # (1,c,n)
-        options = dict(self.matching)
-        similarity = memory.similarity(memory_key, self.keys[frame].flatten(2), options.pop("kind", "l2"))
-        return memory.affinity(similarity, **options)
+        return memory.similarity(memory_key, self.keys[frame].flatten(2), self.matching.get("kind", "l2"))
