@@ -14,6 +14,7 @@ from torchvision.transforms import InterpolationMode, v2
 
 from ..clip import IMAGENET_MEAN, IMAGENET_STD, Clip, annotations_beside, normalise
 from ..errors import InputError
+from ..losses.discover import propose_regions
 from ..masks import VOID
 from .folders import ClipFolder
 from .photos import Photos
@@ -25,12 +26,14 @@ class TrainingSample(NamedTuple):
     """A few frames of a clip, in the order in which they are segmented; a DataLoader stacks them field by field.
 
     frames: float (t,3,H,W), ImageNet-normalised · masks: int64 (t,H,W), 0 background, 1 and 2 the objects · objects: how many
-    (0 only where no try found a visible one) · name: of the clip.
+    (0 only where no try found a visible one) · regions: numbered, 0 none, where they were asked for, else without pixels ·
+    name: of the clip.
     """
 
     frames: Float[Tensor, "t 3 H W"]
     masks: Int64[Tensor, "t H W"]
     objects: int
+    regions: Int64[Tensor, "t h w"]
     name: str
 
 
@@ -116,6 +119,7 @@ class Snippets:
         objects: int = 2,
         colour: tuple[float, float, float] = (0.1, 0.03, 0.03),
         augment: bool = True,
+        regions: bool = False,
     ):
         self.clips = source
         if hasattr(source, "folder"):
@@ -130,6 +134,7 @@ class Snippets:
         self.frame_step = frame_step
         self.frames = frames
         self.objects = objects
+        self.regions = regions
         self.augment = Augmentation(size, colour) if augment else as_they_are
 
     def __len__(self) -> int:
@@ -150,7 +155,8 @@ class Snippets:
                 if objects:
                     break
         name = clip.name if isinstance(clip, Clip) else clip[0].frames.name
-        return TrainingSample(frames, ids, objects, name)
+        regions = propose_regions(frames) if self.regions else torch.zeros(len(frames), 0, 0, dtype=torch.int64)
+        return TrainingSample(frames, ids, objects, regions, name)
 
 
 def as_they_are(

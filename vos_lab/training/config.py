@@ -53,6 +53,12 @@ class Config:
     hardest_to: int = 70_000
     dice: float = 0.0  # weights of the other losses
     affinity: float = 0.0
+    temporal: float = 0.0  # the paper's 0.2, and 0.04 for the next
+    cross_view: float = 0.0
+    object_level: float = 0.0
+    discovered: bool = False  # object level: beside annotated objects, regions that are found without labels
+    projection: bool = False  # the last three act on a second head beside the key's, dropped after training
+    ramp: list[int] = field(default_factory=lambda: [0, 0])  # steps between which the last four losses gain their weight
     # data
     rendered: dict[str, int] = field(
         default_factory=dict
@@ -93,6 +99,8 @@ class Config:
         )
         if trained:
             raise InputError(f"validation_clips are trained on: name {', '.join(sorted(trained))} in leave_out as well")
+        if len(self.ramp) != 2 or not 0 <= self.ramp[0] <= self.ramp[1]:
+            raise InputError(f"ramp={self.ramp} must be two steps, the second not before the first, as in [100, 300]")
         if not self.stages:
             raise InputError("stages is empty: a training needs at least one")
         for number, stage in enumerate(self.stages):

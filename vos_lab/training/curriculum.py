@@ -169,6 +169,7 @@ class MixedStage:
                 objects=stage.objects,
                 colour=tuple(stage.colour),
                 augment=name != "static",  # these are warped already
+                regions=config.discovered and config.object_level > 0,
             )
             for name in stage.data
         ]

@@ -70,7 +70,7 @@ def train(config: Config, out: str | Path, watch: Callable[[dict, nn.Module], No
     optimizer = make_optimizer(config, rollout)
     done, seconds = 0, 0.0
     if state:
-        rollout.model.load_state_dict(state["model"])
+        rollout.load_state_dict(state["rollout"])
         optimizer.load_state_dict(state["optimizer"])
         if average:
             average.load_state_dict(state["average"])
@@ -124,7 +124,7 @@ def train(config: Config, out: str | Path, watch: Callable[[dict, nn.Module], No
                 state = {
                     "step": done,
                     "seconds": time.perf_counter() - began,
-                    "model": rollout.model.state_dict(),
+                    "rollout": rollout.state_dict(),
                     "optimizer": optimizer.state_dict(),
                     "average": average.state_dict() if average else None,
                     "scaler": accelerator.scaler.state_dict() if accelerator.scaler else None,
@@ -146,12 +146,12 @@ def train(config: Config, out: str | Path, watch: Callable[[dict, nn.Module], No
 
 def backward(parallel: nn.Module, batch, step: int, config: Config, accelerator) -> tuple[Float[Tensor, "losses"], float]:
     """Forward and backward for this process's share of a batch, in `accumulate` parts: its losses and the gradient's norm."""
-    parts = list(zip(*(x.to(accelerator.device, non_blocking=True).chunk(config.accumulate) for x in batch[:3])))
+    parts = list(zip(*(x.to(accelerator.device, non_blocking=True).chunk(config.accumulate) for x in batch[:4])))
     total = torch.zeros(len(Losses._fields), device=accelerator.device)
     for i, part in enumerate(parts):
         # gradients are averaged over processes once, with the last part
         with accelerator.no_sync(parallel) if i < len(parts) - 1 else nullcontext():
-            losses = parallel(*part, step)
+            losses = parallel(*part, step=step)
             accelerator.backward(losses.total / len(parts))
         total += torch.stack([x.detach() for x in losses]) / len(parts)
     return total, float(accelerator.clip_grad_norm_(parallel.parameters(), config.clip_gradient or math.inf))

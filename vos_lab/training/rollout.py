@@ -13,6 +13,7 @@ from ..matches import cell_labels
 from ..models.aggregate import soft_aggregate
 from ..models.stcn import STCN, Features
 from .config import Config
+from .correspondence import Correspondence, ramp
 
 
 class Losses(NamedTuple):
@@ -22,6 +23,9 @@ class Losses(NamedTuple):
     cross_entropy: Float[Tensor, ""]
     dice: Float[Tensor, ""]
     affinity: Float[Tensor, ""]
+    temporal: Float[Tensor, ""]
+    cross_view: Float[Tensor, ""]
+    object_level: Float[Tensor, ""]
 
 
 class Rollout(nn.Module):
@@ -33,11 +37,17 @@ class Rollout(nn.Module):
         super().__init__()
         self.model = model
         self.config = config
+        self.correspondence = Correspondence(model, config)
 
     def forward(
-        self, frames: Float[Tensor, "b t 3 H W"], masks: Int64[Tensor, "b t H W"], objects: Int64[Tensor, "b"], step: int = 0
+        self,
+        frames: Float[Tensor, "b t 3 H W"],
+        masks: Int64[Tensor, "b t H W"],
+        objects: Int64[Tensor, "b"],
+        regions: Int64[Tensor, "b t h2 w2"] | None = None,
+        step: int = 0,
     ) -> Losses:
-        """masks: 0 background, 1..k the objects; objects: how many of these a sample has."""
+        """masks: 0 background, 1..k the objects; objects: how many of these a sample has · regions: see `losses.discover`."""
         b, t = masks.shape[:2]
         k = max(1, int(objects.max()))
         present = torch.arange(k, device=objects.device) < objects[:, None]  # (b,k)
@@ -62,7 +72,8 @@ class Rollout(nn.Module):
             alone = self.model.decode(readout.unflatten(3, value.shape[3:]).to(value), now)  # (b,k,H,W)
             logits.append(soft_aggregate(alone * present[:, :, None, None], dim=1))  # (b,k+1,H,W)
             prob = logits[-1].softmax(1)[:, 1:]
-        return self.losses(torch.stack(logits, 1), masks, present, readings, step)
+        on_keys = self.correspondence(self.model, frames, features, masks, regions)
+        return self.losses(torch.stack(logits, 1), masks, present, readings, on_keys, step)
 
     def losses(
         self,
@@ -70,6 +81,7 @@ class Rollout(nn.Module):
         masks: Int64[Tensor, "b t H W"],
         present: Bool[Tensor, "b k"],
         readings: list[Float[Tensor, "b _ m"]],
+        on_keys: tuple[Float[Tensor, ""], Float[Tensor, ""], Float[Tensor, ""]],
         step: int,
     ) -> Losses:
         """Averaged over predicted frames and samples: each sample counts alike, however a batch is cut into parts."""
@@ -93,4 +105,7 @@ class Rollout(nn.Module):
                     for s in range(len(masks))
                 ]
             ).mean()
-        return Losses(ce + c.dice * overlap + c.affinity * matching, ce, overlap, matching)
+        weighted = zip((c.affinity, c.temporal, c.cross_view, c.object_level), (matching, *on_keys))
+        correspondence = sum(weight * loss for weight, loss in weighted)
+        total = ce + c.dice * overlap + ramp(step, *c.ramp) * correspondence
+        return Losses(total, ce, overlap, matching, *on_keys)

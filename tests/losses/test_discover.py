@@ -1,0 +1,65 @@
+"""Objects that nobody annotated: found in one frame, followed through the others by their keys."""
+
+import torch
+
+from vos_lab.clip import normalise
+from vos_lab.losses.discover import follow_regions, propose_regions
+
+
+def squares():
+    """Two frames with a red and a blue square on grey, which change places."""
+    frames = torch.full((2, 64, 64, 3), 128, dtype=torch.uint8)
+    places = [(slice(8, 28), slice(8, 28)), (slice(36, 56), slice(36, 56))]
+    for t in range(2):
+        frames[t][places[t]] = torch.tensor([250, 10, 10], dtype=torch.uint8)
+        frames[t][places[1 - t]] = torch.tensor([10, 10, 250], dtype=torch.uint8)
+    return frames, places
+
+
+def test_regions_are_the_squares_and_not_the_ground():
+    frames, places = squares()
+    regions = propose_regions(normalise(frames))
+    assert regions.shape == (2, 64, 64) and regions[:, 0, 0].tolist() == [0, 0]  # the ground is too large
+    for t in range(2):
+        numbers = [regions[t][place][4:-4, 4:-4].unique().tolist() for place in places]
+        assert sorted(numbers) == [[1], [2]]
+
+
+def scene():
+    """Keys (2,2,8,8) and regions (2,16,16) of two things, numbered and placed differently in the two frames."""
+    regions = torch.zeros(2, 16, 16, dtype=torch.int64)
+    regions[0, :8, :8], regions[0, 8:, 8:] = 1, 2
+    regions[1, :8, :8], regions[1, 8:, 8:] = 1, 2
+    keys = torch.zeros(2, 2, 8, 8)
+    keys[0, 0, :4, :4] = keys[0, 1, 4:, 4:] = 1  # thing a: key (1,0), above left · thing b: (0,1), below right
+    keys[1, 1, :4, :4] = keys[1, 0, 4:, 4:] = 1  # they change places
+    return keys, regions, torch.zeros(2, 8, 8)
+
+
+def test_a_region_is_followed_by_its_keys_and_not_by_its_number_or_place():
+    maps = follow_regions(*scene())
+    assert maps.shape == (2, 2, 8, 8)
+    assert maps[0, 0, :4, :4].eq(1).all() and maps[1, 0, 4:, 4:].eq(1).all()
+    assert maps[0, 1, 4:, 4:].eq(1).all() and maps[1, 1, :4, :4].eq(1).all()
+    assert maps.sum() == 4 * 16
+
+
+def test_what_is_not_surely_the_same_is_dropped():
+    keys, regions, annotated = scene()
+    other = keys.clone()
+    other[1, :, 4:, 4:] = torch.tensor([-1.0, 0.2])[:, None, None]  # thing a has gone, something else is there
+    maps = follow_regions(other, regions, annotated)
+    assert not maps[1, 0].any() and maps[1, 1].any()
+    twins = torch.ones_like(keys)
+    twins[1, 0, 4:, 4:] = 0.9  # both look alike: only the best pair stays
+    maps = follow_regions(twins, regions, annotated)
+    assert maps[1].flatten(1).any(1).sum() == 1
+
+
+def test_regions_on_annotated_objects_are_left_out_and_nothing_is_fine():
+    keys, regions, annotated = scene()
+    annotated[:, :4, :4] = 1
+    maps = follow_regions(keys, regions, annotated)
+    assert maps.shape == (2, 1, 8, 8)
+    assert follow_regions(keys, torch.zeros_like(regions), annotated).shape == (2, 0, 8, 8)
+    assert not follow_regions(keys, regions * torch.tensor([1, 0])[:, None, None], annotated)[1].any()

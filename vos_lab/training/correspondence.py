@@ -1,0 +1,105 @@
+"""Training the matching itself, beside the masks (Zhang et al. 2023, arXiv 2304.06211): what the losses on keys are fed."""
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..losses import object_correspondence, pixel_correspondence
+from ..losses.discover import follow_regions
+from ..models.blocks import conv3x3
+from ..models.stcn import STCN, Features
+from .config import Config
+
+
+class Correspondence(nn.Module):
+    """Losses on the keys alone; nothing of this is needed at run time.
+
+    With projection=true they act on a second head beside the key's, as in the released code, which is dropped after training;
+    otherwise on the keys that the tracker matches with.
+    """
+
+    def __init__(self, model: STCN, config: Config):
+        super().__init__()
+        self.config = config
+        self.head = None
+        if config.projection:
+            self.head = conv3x3(model.key_proj.in_channels, model.key_proj.out_channels)
+            nn.init.orthogonal_(self.head.weight)
+            nn.init.zeros_(self.head.bias)
+
+    def forward(
+        self,
+        model: STCN,
+        frames: Float[Tensor, "b t 3 H W"],
+        features: Features,
+        masks: Int64[Tensor, "b t H W"],
+        regions: Int64[Tensor, "b t h2 w2"] | None,
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, ""], Float[Tensor, ""]]:
+        """The temporal, the cross-view and the object-level loss, unweighted. features: each (b,t,...).
+
+        0 where the weight is 0 (the first two come together).
+        """
+        keys = self.keys(features)  # (b,t,c,h,w)
+        temporal = cross_view = object_level = keys.new_zeros(())
+        if self.config.temporal or self.config.cross_view:
+            seen, theta = second_view(frames)
+            pixel = pixel_correspondence(keys, self.view2_keys(model, seen), theta)
+            temporal, cross_view = pixel.temporal, pixel.cross_view
+        if self.config.object_level:
+            maps = object_maps(masks, model.stride)  # (b,t,k,h,w)
+            if self.config.discovered:
+                found = [follow_regions(*clip) for clip in zip(keys.detach(), regions, maps.sum(2))]  # each (t,_,h,w)
+                most = max(x.shape[1] for x in found)
+                found = torch.stack([F.pad(x, (0, 0, 0, 0, 0, most - x.shape[1])) for x in found])  # (b,t,most,h,w)
+                maps = torch.cat([maps, found], 2)
+            object_level = object_correspondence(keys, maps)
+        return temporal, cross_view, object_level
+
+    def keys(self, features: Features) -> Float[Tensor, "b t c h w"]:
+        if self.head is None:
+            return features.key.float()
+        b, t = features.deep.shape[:2]
+        return self.head(features.deep.flatten(0, 1)).float().unflatten(0, (b, t))
+
+    def view2_keys(self, model: STCN, frames: Float[Tensor, "b t 3 H W"]) -> Float[Tensor, "b t c h w"]:
+        """Only frame 0 of view 2 is trained; the others give pseudo-labels."""
+        first = self.encode(model, frames[:, :1])
+        with torch.no_grad():
+            rest = self.encode(model, frames[:, 1:])
+        return torch.cat([first, rest], 1)
+
+    def encode(self, model: STCN, frames: Float[Tensor, "b t 3 H W"]) -> Float[Tensor, "b t c h w"]:
+        images = frames.flatten(0, 1)
+        if self.config.channels_last:
+            images = images.contiguous(memory_format=torch.channels_last)
+        return self.keys(Features(*(x.unflatten(0, frames.shape[:2]) for x in model.encode_key(images))))
+
+
+def second_view(
+    frames: Float[Tensor, "b t 3 H W"], smallest: float = 0.5
+) -> tuple[Float[Tensor, "b t 3 H W"], Float[Tensor, "b 2 3"]]:
+    """The same clips, flipped (half of them) and cropped to 0.5..1 of their area, and the map theta from view 2 to view 1.
+
+    One draw for all frames of a clip. theta is affine, in the coordinates -1..1 of `affine_grid`.
+    """
+    b, t = frames.shape[:2]
+    side = (smallest + (1 - smallest) * torch.rand(b)).sqrt()
+    flip = torch.where(torch.rand(b) < 0.5, -1.0, 1.0)
+    x, y = (1 - side) * (2 * torch.rand(2, b) - 1)  # of the crop's middle
+    zero = torch.zeros(b)
+    theta = torch.stack([torch.stack([flip * side, zero, x], 1), torch.stack([zero, side, y], 1)], 1).to(frames)  # (b,2,3)
+    images = frames.flatten(0, 1)
+    where = F.affine_grid(theta.repeat_interleave(t, 0), list(images.shape), align_corners=False)
+    return F.grid_sample(images, where, padding_mode="border", align_corners=False).unflatten(0, (b, t)), theta
+
+
+def object_maps(masks: Int64[Tensor, "b t H W"], stride: int) -> Float[Tensor, "b t k h w"]:
+    """How much of each cell belongs to each annotated object, 0..1."""
+    one_hot = F.one_hot(masks, max(2, int(masks.max()) + 1))[..., 1:].movedim(-1, 2).float()  # (b,t,k,H,W)
+    return F.avg_pool2d(one_hot.flatten(0, 1), stride).unflatten(0, masks.shape[:2])
+
+
+def ramp(step: int, start: int, end: int) -> float:
+    """From 0 at step `start` to 1 at step `end`."""
+    return min(1.0, max(0.0, (step - start) / (end - start))) if end > start else float(step >= start)
