@@ -126,14 +126,14 @@ def test_a_real_track_and_the_same_clip_mislabelled():
     clip = World(seed=3).clip(length=4, size=(64, 92), objects=2)
     torch.manual_seed(0)
     track = Tracker(build("stcn-tiny").eval()).run(clip, record=True)
-    masks = torch.from_numpy(clip.masks)
-    found = track_matches(track, masks)
+    found = track_matches(track, clip.masks)
     assert 0 <= found.background_as_foreground <= 1 and found.object_cells > 0
     shares = [found.background_cells, found.object_cells]
     kinds = [found.background_as_foreground, found.foreground_as_background + found.wrong_instance]
     assert found.total == pytest.approx(np.average(kinds, weights=shares), abs=1e-6)
-    assert track_matches(track, torch.zeros_like(masks)).total == 0  # all one label: nothing can be false
-    void = masks.clone()
+    assert track_matches(track, np.zeros_like(clip.masks)).total == 0  # all one label: nothing can be false
+    assert track_matches(track, clip.masks, frames=[2]).object_cells < found.object_cells
+    void = clip.masks.copy()
     void[1:] = 255
     assert np.isnan(track_matches(track, void).total)
     assert accuracy([match_errors(track, clip.truth, 2)], track.stride).cells > 50

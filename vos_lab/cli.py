@@ -1,4 +1,4 @@
-"""The command line: vos-lab segment, track, evaluate, train, download."""
+"""The command line: vos-lab segment, track, evaluate, train, experiment, download."""
 
 import argparse
 import csv
@@ -20,12 +20,13 @@ def main(arguments: list[str] | None = None) -> int:
     add_track(commands)
     add_evaluate(commands)
     add_train(commands)
+    add_experiment(commands)
     add_download(commands)
     args, rest = parser.parse_known_args(arguments)
     settings = [word for word in rest if "=" in word and not word.startswith("-")]
-    if rest and (args.command != "train" or rest != settings):
+    if rest and (not hasattr(args, "overrides") or rest != settings):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    if args.command == "train":
+    if hasattr(args, "overrides"):
         args.overrides += settings  # argparse takes no key=value after an option
     try:
         args.run(args)
@@ -197,6 +198,31 @@ def train_model(args: argparse.Namespace) -> None:
     path = train(config, args.out or Path("runs") / Path(args.config).stem)
     if PartialState().is_main_process:
         print(f"Wrote {path}")
+
+
+def add_experiment(commands) -> None:
+    parser = commands.add_parser(
+        "experiment",
+        help="train variants of a model, several seeds each, and compare them",
+        description="Appends a row per run and clip to a table and prints it, summed up. What the table holds already is not "
+        "run again, and a run that was stopped goes on: the same command continues.",
+    )
+    parser.add_argument("experiment", metavar="NAME", help="name of an experiment that ships, or a path to a YAML file")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings that differ: seeds=[0,1] clips=4")
+    parser.add_argument("--out", type=Path, help="folder of the runs; runs/NAME unless given")
+    parser.add_argument("--table", type=Path, help="CSV file; OUT/NAME.csv unless given")
+    parser.add_argument("--root", default="", help="folder of DAVIS, whose training clips are scored as well")
+    parser.add_argument("--clips", nargs="+", help="only these of its clips")
+    parser.set_defaults(run=experiment)
+
+
+def experiment(args: argparse.Namespace) -> None:
+    from .training.experiment import load_experiment, run_experiment
+
+    name = Path(args.experiment).stem
+    out = args.out or Path("runs") / name
+    settings = load_experiment(args.experiment, args.overrides)
+    run_experiment(settings, out, args.table or out / f"{name}.csv", args.root, args.clips)
 
 
 def add_evaluate(commands) -> None:

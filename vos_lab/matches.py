@@ -4,10 +4,12 @@ With labels alone: a query cell that looks at memory cells of another label than
 With exact truth, as rendered clips have it: how far the best match lies from the true place (`match_errors`).
 """
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 import torch
-from jaxtyping import Bool, Float, Integer
+from jaxtyping import Bool, Float, Integer, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -87,12 +89,17 @@ class TrackMatches(NamedTuple):
     object_cells: int
 
 
-def track_matches(track: "Track", masks: Integer[Tensor, "T H W"], purity: float = 0.75) -> TrackMatches:
-    """How a recorded track matched, against the true masks of its clip; frames without annotation are left out."""
-    labels = cell_labels(padded(masks, track), track.stride, purity)  # (T,h*w)
-    known = (masks != 255).flatten(1).any(1)  # frames that are annotated
+def track_matches(
+    track: "Track", masks: UInt8[np.ndarray, "T H W"], frames: Iterable[int] | None = None, purity: float = 0.75
+) -> TrackMatches:
+    """How a recorded track matched, against the true masks of its clip.
+
+    frames: those to measure, all that read memory unless given. Where a frame or its memory is not annotated, it is left out.
+    """
+    labels = cell_labels(padded(torch.from_numpy(masks), track), track.stride, purity)  # (T,h*w)
+    known = torch.from_numpy((masks != 255).any((1, 2)))  # frames that are annotated
     sums, background, objects = torch.zeros(4, dtype=torch.float64), 0, 0
-    for frame in track.memory:
+    for frame in track.memory if frames is None else frames:
         seen = track.memory_frames(frame)
         if not known[frame] or not known[seen].all():
             continue

@@ -44,8 +44,9 @@ class Correspondence(nn.Module):
         temporal = cross_view = object_level = keys.new_zeros(())
         if self.config.temporal or self.config.cross_view:
             seen, theta = second_view(frames)
-            pixel = pixel_correspondence(keys, self.view2_keys(model, seen), theta)
-            temporal, cross_view = pixel.temporal, pixel.cross_view
+            keys2 = self.view2_keys(model, seen)
+            with torch.autocast(frames.device.type, enabled=False):  # distances of keys need all their digits
+                temporal, cross_view, *_ = pixel_correspondence(keys, keys2, theta)
         if self.config.object_level:
             maps = object_maps(masks, model.stride)  # (b,t,k,h,w)
             if self.config.discovered:
@@ -53,7 +54,8 @@ class Correspondence(nn.Module):
                 most = max(x.shape[1] for x in found)
                 found = torch.stack([F.pad(x, (0, 0, 0, 0, 0, most - x.shape[1])) for x in found])  # (b,t,most,h,w)
                 maps = torch.cat([maps, found], 2)
-            object_level = object_correspondence(keys, maps)
+            with torch.autocast(frames.device.type, enabled=False):
+                object_level = object_correspondence(keys, maps)
         return temporal, cross_view, object_level
 
     def keys(self, features: Features) -> Float[Tensor, "b t c h w"]:

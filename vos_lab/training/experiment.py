@@ -1,0 +1,182 @@
+"""Experiments: variants of one training, several seeds each, the same steps and data; one table that grows run by run."""
+
+import csv
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from torch import nn
+
+from ..atomic import whole_file
+from ..clip import Clip
+from ..datasets.davis import DAVIS
+from ..datasets.world import World
+from ..errors import InputError
+from ..matches import accuracy, match_errors, track_matches
+from ..metrics import evaluate, text_table
+from ..models import load_model
+from ..progress import progress
+from ..tracker import Tracker
+from .config import Config, Stage, load_config, parsed, put, typed
+from .loop import train
+
+EXPERIMENTS = Path(__file__).with_name("experiments")
+MEASURES = ("J&F", "J", "F", "false", "background_as_foreground", "foreground_as_background", "wrong_instance", "pck", "delta")
+FIELDS = ("variant", "seed", "group", "clip", *MEASURES, "steps", "hours")
+STRESS = {"look-alike": {"similarity": 1.0}, "occlusion": {"occlusion": 1.0}}  # knobs of the world, as shares of their range
+FIRST_WORLD = 1000  # training renders from FIRST_SEED = 10,000 on, and the worlds below 1000 are for choosing recipes
+
+
+@dataclass
+class Experiment:
+    """See `experiments/correspondence.yaml`. variants: name -> overrides of the config; settings: overrides for all."""
+
+    config: str
+    variants: dict[str, list[str]]
+    baseline: str
+    settings: list[str] = field(default_factory=list)
+    stages: list[Stage] = field(default_factory=list)  # in place of the config's
+    seeds: list[int] = field(default_factory=lambda: [0, 1, 2])
+    clips: int = 8  # of each rendered group
+    length: int = 24  # frames of each of these
+    every: int = 3  # matches are measured at every n-th frame
+    photographs: str = ""
+
+    def __post_init__(self):
+        if self.baseline not in self.variants:
+            raise InputError(f"baseline={self.baseline} is none of the variants: choose {', '.join(self.variants)}")
+
+    def run(self, variant: str, seed: int) -> Config:
+        """The config of one run."""
+        photographs = [f"photographs={self.photographs}"] if self.photographs else []
+        config = load_config(self.config, [*self.settings, *photographs, *self.variants[variant], f"seed={seed}"])
+        config.stages = self.stages or config.stages
+        return config
+
+
+def load_experiment(name: str | Path, overrides: list[str] | None = None) -> Experiment:
+    """The committed experiment of this name, or a YAML file, with overrides as `seeds=[0,1]` or `stages.0.steps=100`."""
+    path = EXPERIMENTS / f"{name}.yaml"
+    path = path if path.is_file() else Path(name)
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in EXPERIMENTS.glob("*.yaml")))
+        raise InputError(f"there is no experiment '{name}': choose {known}, or give a path to a YAML file")
+    values = parsed(path.read_text(encoding="utf-8"), path)
+    for override in overrides or []:
+        key, equals, text = override.partition("=")
+        if not equals:
+            raise InputError(f"'{override}' sets nothing: write key=value, for example seeds=[0,1,2]")
+        put(values, key.split("."), parsed(text, override), override)
+    return typed(Experiment, values, str(path))
+
+
+def run_experiment(experiment: Experiment, out: Path, table: Path, root: str = "", clips: list[str] | None = None) -> None:
+    """Every run that the table does not hold yet: train in OUT/VARIANT-SEED, score, add its rows to the table (CSV).
+
+    Seed by seed, so that an unfinished table compares all variants. root: of real clips (DAVIS), which are scored as well.
+    """
+    runs = {(variant, seed): experiment.run(variant, seed) for seed in experiment.seeds for variant in experiment.variants}
+    rows = read_table(table)
+    missing = [run for run in runs if not any((row["variant"], row["seed"]) == run for row in rows)]
+    groups = scored_clips(experiment, root, clips) if missing else {}
+    for variant, seed in progress(missing, desc="experiment", unit="run"):
+        config = runs[variant, seed]
+        weights = train(config, out / f"{variant}-{seed}")
+        model = load_model(config.model, weights)
+        facts = parsed(weights.with_suffix(".json").read_text(encoding="utf-8"), weights)
+        for group, group_clips in groups.items():
+            for clip in progress(group_clips, desc=f"scoring {group}", unit="clip"):
+                row = {"variant": variant, "seed": seed, "group": group, "clip": clip.name}
+                rows.append({**row, **measure(model, clip, experiment.every), "steps": facts["steps"], "hours": facts["hours"]})
+        write_table(table, rows)
+    print(text_table(*summary(rows, experiment.baseline)))
+
+
+def scored_clips(experiment: Experiment, root: str, names: list[str] | None) -> dict[str, list[Clip]]:
+    """group -> clips that no run has seen; real ones at every second frame."""
+    seeds = range(FIRST_WORLD, FIRST_WORLD + experiment.clips)
+    groups = {"world": [World(seed) for seed in seeds]}
+    for group, knobs in STRESS.items():
+        about = World.knobs()
+        high = {name: about[name]["low"] + share * (about[name]["high"] - about[name]["low"]) for name, share in knobs.items()}
+        groups[group] = [World(seed, **high) for seed in seeds]
+    found = {group: [world.clip(experiment.length, (240, 432), objects=3) for world in ws] for group, ws in groups.items()}
+    if root:
+        davis = DAVIS(root)
+        found["real"] = [davis.folder(name).load()[::2] for name in names or davis.names]
+    return found
+
+
+def measure(model: nn.Module, clip: Clip, every: int) -> dict[str, float]:
+    """J&F, false matches and, where truth is known, the accuracy of the matches at every n-th frame; nan where it is not."""
+    track = Tracker(model).run(clip, record=True)
+    scores = evaluate(track.masks, clip.masks)
+    frames = list(track.memory)[every - 1 :: every]
+    matches = track_matches(track, clip.masks, frames)
+    pck = delta = float("nan")
+    if clip.truth is not None:
+        found = accuracy([match_errors(track, clip.truth, frame) for frame in frames], track.stride)
+        pck, delta = found.pck, found.delta_average
+    found = (scores.JF, scores.J["mean"], scores.F["mean"], *matches[:4], pck, delta)
+    return {name: float(value) for name, value in zip(MEASURES, found)}
+
+
+def read_table(path: Path) -> list[dict]:
+    if not path.exists():
+        return []
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    if rows and tuple(rows[0]) != FIELDS:
+        raise InputError(f"{path} is a table of something else (its columns: {', '.join(rows[0])}): choose another --table")
+    kinds = {"variant": str, "seed": int, "group": str, "clip": str, "steps": int}
+    return [{name: kinds.get(name, float)(x) for name, x in row.items()} for row in rows]
+
+
+def write_table(path: Path, rows: list[dict]) -> None:
+    with whole_file(path) as draft:
+        with open(draft, "w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, FIELDS)
+            writer.writeheader()
+            writer.writerows({name: f"{x:.5f}" if isinstance(x, float) else x for name, x in row.items()} for row in rows)
+
+
+def summary(rows: list[dict], baseline: str, measures: tuple[str, ...] = ("J&F", "background_as_foreground", "false", "pck")):
+    """Header and rows: for each group and variant the mean of each measure, and its paired difference from the baseline with
+    the 95 % interval."""
+    header = ["group", "variant", "seeds", *(title for name in measures for title in (name, f"{name} - {baseline}"))]
+    lines = []
+    for group in dict.fromkeys(row["group"] for row in rows):
+        for variant in dict.fromkeys(row["variant"] for row in rows):
+            line, count = [], 0
+            for name in measures:
+                ours, theirs = (values(rows, group, v, name) for v in (variant, baseline))
+                seeds = sorted(set(ours) & set(theirs))
+                count = len(ours)
+                mean = np.nanmean([list(clips.values()) for clips in ours.values()])
+                difference = ""
+                if variant != baseline and seeds:
+                    pairs = np.array([[ours[seed][clip] - theirs[seed][clip] for clip in ours[seed]] for seed in seeds])
+                    if not np.isnan(pairs).all():
+                        difference = "{:+.3f} [{:+.3f}, {:+.3f}]".format(*interval(pairs))
+                line += [f"{mean:.3f}", difference]
+            lines.append([group, variant, str(count), *line])
+    return header, lines
+
+
+def values(rows: list[dict], group: str, variant: str, name: str) -> dict[int, dict[str, float]]:
+    """seed -> clip -> the measure."""
+    found: dict[int, dict[str, float]] = {}
+    for row in rows:
+        if (row["group"], row["variant"]) == (group, variant):
+            found.setdefault(row["seed"], {})[row["clip"]] = row[name]
+    return found
+
+
+def interval(differences: np.ndarray, draws: int = 5000) -> tuple[float, float, float]:
+    """Mean and 95 % interval of differences (seeds, clips), seeds and clips drawn anew with replacement (bootstrap)."""
+    rng = np.random.default_rng(0)
+    seeds, clips = differences.shape
+    means = [
+        np.nanmean(differences[np.ix_(rng.integers(seeds, size=seeds), rng.integers(clips, size=clips))]) for _ in range(draws)
+    ]
+    return float(np.nanmean(differences)), *(float(x) for x in np.nanpercentile(means, [2.5, 97.5]))
