@@ -12,6 +12,7 @@ HOMES = {
     "EveryNth": "memory",
     "Fifo": "memory",
     "FirstAndLast": "memory",
+    "LongTerm": "memory",
     "MemoryBank": "memory",
     "evaluate": "metrics",
     "load_model": "models",

@@ -19,6 +19,7 @@ from .precision import fast
 from .progress import progress
 
 MATCHING = {"top_k", "kind", "temperature"}  # what a tracker can ask of memory.read
+MATCHED = ("key", "shrinkage", "selection")  # what of the features matching compares
 
 
 @dataclass
@@ -26,7 +27,9 @@ class Group:
     """Objects that appeared in the same frame: they share what is remembered."""
 
     ids: list[int]
-    bank: MemoryBank = field(default_factory=MemoryBank)
+    bank: MemoryBank
+    sensory: Tensor | None = None  # (1,k,cs,h,w), of models that have such a memory
+    sensed: Tensor | None = None  # the same after the current frame, if that is not remembered
 
 
 class Tracker:
@@ -45,6 +48,8 @@ class Tracker:
             raise InputError(f"there is no option {', '.join(sorted(unknown))}: choose {', '.join(sorted(MATCHING))}")
         self.groups: list[Group] = []
         self.frame = -1
+        self._senses = hasattr(model, "first_sensory")
+        self._forget = getattr(self.policy, "forget", MemoryBank.keep)
 
     @property
     def ids(self) -> list[int]:
@@ -78,10 +83,19 @@ class Tracker:
         self.frame += 1
         self._see(image)
         key = self._features.key
-        readouts = [group.bank.read(key, reader=self.read, **self.matching) for group in self.groups]
+        selection = getattr(self._features, "selection", None)
+        readouts = [group.bank.read(key, selection, reader=self.read, **self.matching) for group in self.groups]
         with fast(self.model, key.device):
-            prob = self.model.decode(torch.cat(readouts, 1), self._features)  # (1,k,H',W')
+            prob = self._decode(torch.cat(readouts, 1))  # (1,k,H',W')
         return self._settle(self._crop(prob[0]))
+
+    def _decode(self, readout: Float[Tensor, "1 k cv h w"]) -> Float[Tensor, "1 k H W"]:
+        if not self._senses:
+            return self.model.decode(readout, self._features)
+        prob, sensed = self.model.decode(readout, self._features, torch.cat([group.sensory for group in self.groups], 1))
+        for group, part in zip(self.groups, sensed.to(readout).split([len(group.ids) for group in self.groups], dim=1)):
+            group.sensed = part
+        return prob
 
     @torch.no_grad()
     def add_objects(self, masks: Float[Tensor, "k H W"], ids: list[int] | None = None) -> Float[Tensor, "classes H W"]:
@@ -107,7 +121,10 @@ class Tracker:
         if (masks.sum((1, 2)) == 0).any():
             raise InputError(f"the masks of objects {ids} must not be empty: mark at least one pixel of each")
         free = (masks.sum(0) == 0).to(masks)  # (H,W): 1 where no new object is
-        self.groups.append(Group(list(ids)))
+        group = Group(list(ids), MemoryBank(self.matching.get("kind", "l2")))
+        if self._senses:
+            group.sensory = self.model.first_sensory(self._features, len(ids))
+        self.groups.append(group)
         return self._settle(torch.cat([self._prob[1:] * free, masks]))
 
     def run(self, clip: Clip, *, record: bool = False) -> "Track":
@@ -150,7 +167,8 @@ class Tracker:
         self._image = F.pad(image.to(parameter)[None], self._padding)  # (1,3,H',W')
         with fast(self.model, self._image.device):
             features = self.model.encode_key(self._image)
-        self._features = features._replace(key=features.key.to(self._image))  # matching needs all digits
+        exact = {name: getattr(features, name).to(self._image) for name in MATCHED if hasattr(features, name)}
+        self._features = features._replace(**exact)  # matching needs all digits
 
     def _crop(self, x: Float[Tensor, "k H2 W2"]) -> Float[Tensor, "k H W"]:
         left, _, top, _ = self._padding
@@ -166,15 +184,26 @@ class Tracker:
         added, and a frame that is not remembered needs no value. What is written is soft: probabilities, never an argmax."""
         staying = [self.policy.keep([*group.bank.frames, self.frame]) for group in self.groups]
         for group, frames in zip(self.groups, staying):
-            group.bank.keep(frames)
+            self._forget(group.bank, frames)
+            if self.frame not in frames and group.sensed is not None:
+                group.sensory = group.sensed
         if not any(self.frame in frames for frames in staying):
             return
         masks = F.pad(self._prob[None, 1:].to(self._image), self._padding)  # (1,k,H',W')
+        sizes = [len(group.ids) for group in self.groups]
         with fast(self.model, masks.device):
-            values = self.model.encode_value(self._image, self._features, masks).to(masks)  # (1,k,cv,h,w)
-        for group, frames, value in zip(self.groups, staying, values.split([len(g.ids) for g in self.groups], dim=1)):
+            if self._senses:
+                sensory = torch.cat([group.sensory for group in self.groups], 1)
+                values, sensory = self.model.encode_value(self._image, self._features, masks, sensory)
+                sensory = sensory.to(masks)
+                deep = sensory.split(sizes, dim=1)  # after the deep update
+            else:
+                values, deep = self.model.encode_value(self._image, self._features, masks), [None] * len(sizes)
+        reach = getattr(self._features, "shrinkage", None), getattr(self._features, "selection", None)
+        for group, frames, value, updated in zip(self.groups, staying, values.to(masks).split(sizes, dim=1), deep):
             if self.frame in frames:
-                group.bank.write(self.frame, self._features.key, value)
+                group.bank.write(self.frame, self._features.key, value, *reach)
+                group.sensory = updated
 
     def _to_ids(self, prob: Float[Tensor, "classes H W"]) -> UInt8[np.ndarray, "H W"]:
         best = prob.max(0).indices  # argmax, which takes 30 times as long here: it does not vectorise over the first axis

@@ -27,6 +27,19 @@ STCN_NAMES = [
     (r"\.SpatialGate\.spatial\.conv\.", ".spatial."),
 ]
 
+XMEM_NAMES = [
+    *STCN_NAMES,
+    (r"^key_proj\.d_proj\.", "shrinkage_proj."),
+    (r"^key_proj\.e_proj\.", "selection_proj."),
+    (r"^decoder\.hidden_update\.transform\.", "decoder.sensory.transform."),
+    (r"^decoder\.hidden_update\.g16_conv\.", "decoder.see_coarse."),
+    (r"^decoder\.hidden_update\.g8_conv\.", "decoder.see_middle."),
+    (r"^decoder\.hidden_update\.g4_conv\.", "decoder.see_fine."),
+    (r"^value_encoder\.hidden_reinforce\.", "value_encoder.sensory."),
+    (r"\.attention\.ChannelGate\.mlp\.1\.", ".attention.channel.0."),
+    (r"\.attention\.ChannelGate\.mlp\.3\.", ".attention.channel.2."),
+]
+
 NOT_STCN = {
     "key_proj.d_proj.": "holds XMem weights, not STCN's: give a published stcn.pth",
     "module.": "was saved from a parallel wrapper (its names begin with 'module.'): save model.module.state_dict()",

@@ -73,19 +73,15 @@ class STCN(nn.Module):
     ) -> Float[Tensor, "b k cv h w"]:
         """What to remember of each object: its mask, and those of all others together, are seen with the image."""
         b, k = masks.shape[:2]
-        others = masks.sum(1, keepdim=True) - masks  # (b,k,H,W)
-        planes = masks[:, :, None] if self.single_object else torch.stack([masks, others], 2)  # (b,k,1|2,H,W)
-        seen = torch.cat([image[:, None].expand(b, k, *image.shape[1:]), planes], 2)  # (b,k,4|5,H,W)
+        seen = masks_planes(image, masks, self.single_object)
         deep = features.deep.repeat_interleave(k, dim=0)  # (b*k,c3,h,w)
-        return self.value_encoder(seen.flatten(0, 1), deep).unflatten(0, (b, k))
+        return self.value_encoder(seen, deep).unflatten(0, (b, k))
 
     def decode(self, readout: Float[Tensor, "b k cv h w"], features: Features) -> Float[Tensor, "b k H W"]:
         """The probability of each object, on its own, at each pixel."""
         b, k = readout.shape[:2]
         thin, middle, fine = (x.repeat_interleave(k, dim=0) for x in (features.thin, features.middle, features.fine))
-        logits = self.decoder(readout.flatten(0, 1), thin, middle, fine)  # (b*k,1,H,W)
-        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # a half-precision sigmoid is 1 from 0.998 on
-        return logits.sigmoid().unflatten(0, (b, k)).squeeze(2)
+        return probabilities(self.decoder(readout.flatten(0, 1), thin, middle, fine), b, k)
 
 
 class ValueEncoder(nn.Module):
@@ -123,3 +119,18 @@ class Decoder(nn.Module):
         x = self.up_16_8(middle, x)
         x = self.up_8_4(fine, x)
         return double(self.pred(F.relu(x)), self.last_zoom)
+
+
+def masks_planes(
+    image: Float[Tensor, "b 3 H W"], masks: Float[Tensor, "b k H W"], single_object: bool = False
+) -> Float[Tensor, "b*k inputs H W"]:
+    """What a value encoder sees of each object: the image, its mask and, unless there is one object only, all others' together."""
+    b, k = masks.shape[:2]
+    others = masks.sum(1, keepdim=True) - masks  # (b,k,H,W)
+    planes = masks[:, :, None] if single_object else torch.stack([masks, others], 2)  # (b,k,1|2,H,W)
+    return torch.cat([image[:, None].expand(b, k, *image.shape[1:]), planes], 2).flatten(0, 1)
+
+
+def probabilities(logits: Float[Tensor, "b*k 1 H W"], b: int, k: int) -> Float[Tensor, "b k H W"]:
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # a half-precision sigmoid is 1 from 0.998 on
+    return logits.sigmoid().unflatten(0, (b, k)).squeeze(2)

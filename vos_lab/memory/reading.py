@@ -1,21 +1,14 @@
-"""Memory: the one idea of this kit.
-
-    affinity = softmax over memory of a similarity between keys;  readout = values weighted by it
-
-A frame has h*w cells. `m` counts the query cells of the current frame, `n` the memory cells of all remembered frames. Every
-model, loss, plot and lab calls these functions; nobody writes the formula a second time.
-"""
+"""Similarity, affinity, readout."""
 
 import math
-from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from .errors import InputError
+from ..errors import InputError
 
 Kind = Literal["l2", "dot", "cosine", "anisotropic"]
 SLICE = 2**22  # affinity entries that `read` holds at a time: 16 MB in float32
@@ -105,11 +98,13 @@ def read(
     prior: Float[Tensor, "#b #n #m"] | None = None,
     shrinkage: Float[Tensor, "b 1 n"] | None = None,
     selection: Float[Tensor, "b c m"] | None = None,
+    usage: Float[Tensor, "b n"] | None = None,
 ) -> Float[Tensor, "b k cv m"]:
     """Values of all k objects, weighted by one affinity: `values @ affinity(similarity(...))`, in less memory and time.
 
     Query cells do not see each other, so they are taken in slices, and the affinity of only one slice exists at a time. With
     top_k, only the k values that a query cell keeps are fetched and summed; the other weights are 0.
+    usage: what each memory cell is given by all query cells together is added to it.
     """
     b, objects, channels, n = values.shape
     m = query_key.shape[2]
@@ -127,9 +122,13 @@ def read(
         if top_k is None or top_k >= n:
             weights = affinity(sliced, None, temperature, prior_part)  # (b,n,step)
             readout.append(weights.transpose(1, 2) @ table)  # (b,step,k*cv)
+            if usage is not None:
+                usage += weights.sum(2)
         else:
             best, where = best_cells(checked_logits(sliced, top_k, temperature, prior_part), top_k)  # (b,top_k,step)
             weights = best.softmax(dim=1)
+            if usage is not None:
+                usage.scatter_add_(1, where.flatten(1), weights.flatten(1))
             per_sample = zip(table, where.mT, weights.mT)  # (n,k*cv), (step,top_k), (step,top_k)
             readout.append(torch.stack([weighted_rows(rows, which, weight) for rows, which, weight in per_sample]))
     return torch.cat(readout, 1).unflatten(2, (objects, channels)).permute(0, 2, 3, 1)  # (b,k,cv,m)
@@ -164,120 +163,3 @@ def weighted_rows(
 ) -> Float[Tensor, "m c"]:
     """sum_i weights[:, i] * table[where[:, i]], without building the (m,top,c) rows."""
     return F.embedding_bag(where.contiguous(), table, per_sample_weights=weights.contiguous(), mode="sum")
-
-
-class MemoryBank:
-    """Keys and values of the remembered frames.
-
-    One buffer holds them, a slot of h*w cells per frame, so that reading never copies. A softmax does not care for the order of
-    memory cells: when a frame leaves, the last slot moves into its place.
-    """
-
-    def __init__(self):
-        self.slots: list[int] = []  # the frame in each slot
-        self._keys: Tensor = torch.empty(0)  # (slots,h*w,c), some of them free
-        self._values: Tensor = torch.empty(0)  # (slots,h*w,k,cv)
-
-    @property
-    def frames(self) -> list[int]:
-        """The remembered frames, oldest first."""
-        return sorted(self.slots)
-
-    @property
-    def keys(self) -> Float[Tensor, "1 c n"]:
-        return self._keys[: len(self.slots)].flatten(0, 1).T[None]
-
-    @property
-    def values(self) -> Float[Tensor, "1 k cv n"]:
-        return self._values[: len(self.slots)].flatten(0, 1).permute(1, 2, 0)[None]
-
-    @property
-    def bytes(self) -> int:
-        """Memory of the remembered keys and values."""
-        return sum(x[: len(self.slots)].nbytes for x in (self._keys, self._values))
-
-    def write(self, frame: int, key: Float[Tensor, "1 c h w"], value: Float[Tensor, "1 k cv h w"]) -> None:
-        """Remember one frame."""
-        key, value = key[0].flatten(1).T, value[0].flatten(2).permute(2, 0, 1)  # (h*w,c), (h*w,k,cv)
-        slot = len(self.slots)
-        self._keys, self._values = with_room(self._keys, slot, key), with_room(self._values, slot, value)
-        self._keys[slot], self._values[slot] = key, value
-        self.slots.append(frame)
-
-    def keep(self, frames: list[int]) -> None:
-        """Forget all frames but these."""
-        for frame in [f for f in self.slots if f not in frames]:
-            gap, last = self.slots.index(frame), len(self.slots) - 1
-            self._keys[gap], self._values[gap] = self._keys[last], self._values[last]
-            self.slots[gap] = self.slots[last]
-            self.slots.pop()
-
-    def read(self, query_key: Float[Tensor, "1 c h w"], *, reader=read, **options) -> Float[Tensor, "1 k cv h w"]:
-        """What the remembered values say about each query cell; options as for `memory.read` or the reader in its place."""
-        if not self.slots:
-            raise InputError("memory is empty: write a frame before reading (does the policy keep any?)")
-        readout = reader(self.keys, query_key.flatten(2), self.values, **options)  # (1,k,cv,m)
-        return readout.unflatten(3, query_key.shape[2:])
-
-
-def with_room(buffer: Tensor, slot: int, entry: Tensor) -> Tensor:
-    """The buffer, twice as large if the slot lies beyond its end: so n entries cost n copies on the whole."""
-    if slot < len(buffer):
-        return buffer
-    larger = entry.new_empty(max(1, 2 * slot), *entry.shape)
-    if slot:
-        larger[:slot] = buffer
-    return larger
-
-
-@runtime_checkable
-class Policy(Protocol):
-    """Decides what to remember."""
-
-    def keep(self, frames: list[int]) -> list[int]:
-        """Given the remembered frames, oldest first, and the new frame at the end: those that stay."""
-
-
-@dataclass(frozen=True)
-class EveryNth:
-    """Remember the first frame and every n-th, for ever (STCN: n = 5). With include_last also the previous frame."""
-
-    every: int = 5
-    include_last: bool = False
-
-    def __post_init__(self):
-        at_least_one(every=self.every)
-
-    def keep(self, frames: list[int]) -> list[int]:
-        first, new = frames[0], frames[-1]
-        return [f for f in frames if f == first or f % self.every == 0 or (self.include_last and f == new)]
-
-
-@dataclass(frozen=True)
-class Fifo:
-    """A queue of fixed length: every n-th frame enters, the oldest leaves, the first frame too."""
-
-    size: int = 5
-    every: int = 1
-
-    def __post_init__(self):
-        at_least_one(size=self.size, every=self.every)
-
-    def keep(self, frames: list[int]) -> list[int]:
-        first, new = frames[0], frames[-1]
-        queue = frames if new == first or new % self.every == 0 else frames[:-1]
-        return queue[-self.size :]
-
-
-@dataclass(frozen=True)
-class FirstAndLast:
-    """Remember the first frame, whose mask is given, and the previous one."""
-
-    def keep(self, frames: list[int]) -> list[int]:
-        return sorted({frames[0], frames[-1]})
-
-
-def at_least_one(**numbers: int) -> None:
-    for name, number in numbers.items():
-        if number < 1:
-            raise InputError(f"{name}={number} remembers nothing: give 1 or more")

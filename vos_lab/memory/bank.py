@@ -1,0 +1,154 @@
+"""What is remembered: a bank of memory cells for each group of objects."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ..errors import InputError
+from .reading import Kind, read
+
+NO_READS = 1e-7  # so that the usage of a cell that was never read is 0 and not 0 / 0
+
+
+class MemoryBank:
+    """Working memory, frame by frame, and long-term memory, single cells that outlived their frames.
+
+    Working memory lies in one buffer per kind of content, a slot of h*w cells per frame, so that reading it alone never copies.
+    A softmax does not care for the order of memory cells: when a frame leaves, the last slot moves into its place.
+    Contents, per cell: key (c) · value (k,cv) · usage, the affinity that all reads gave it · reads, how many there were ·
+    of models that have them shrinkage and selection (c).
+    """
+
+    def __init__(self, kind: Kind = "l2"):
+        self.kind = kind  # of similarity, for consolidation
+        self.slots: list[int] = []  # the frame in each slot
+        self._working: dict[str, Tensor] = {}  # content -> (slots,h*w,...), some of them free
+        self._long: dict[str, Tensor] = {}  # content -> (cells,...)
+
+    @property
+    def frames(self) -> list[int]:
+        """The frames in working memory, oldest first."""
+        return sorted(self.slots)
+
+    @property
+    def keys(self) -> Float[Tensor, "1 c n"]:
+        """Of all cells, long-term memory first."""
+        return self.content("key").T[None]
+
+    @property
+    def values(self) -> Float[Tensor, "1 k cv n"]:
+        return self.content("value").permute(1, 2, 0)[None]
+
+    @property
+    def cells(self) -> dict[str, int]:
+        """How many cells working and long-term memory hold."""
+        working = len(self.slots) * self._working["key"].shape[1] if self.slots else 0
+        return {"working": working, "long-term": self.long_term}
+
+    @property
+    def long_term(self) -> int:
+        return len(self._long["key"]) if self._long else 0
+
+    @property
+    def bytes(self) -> int:
+        """Memory of what is remembered."""
+        working = sum(x[: len(self.slots)].nbytes for x in self._working.values())
+        return working + sum(x.nbytes for x in self._long.values())
+
+    def content(self, name: str) -> Float[Tensor, "n *shape"]:
+        """One kind of content of all cells, long-term memory first."""
+        working = self._working[name][: len(self.slots)].flatten(0, 1)
+        return torch.cat([self._long[name], working]) if self._long else working
+
+    def write(
+        self,
+        frame: int,
+        key: Float[Tensor, "1 c h w"],
+        value: Float[Tensor, "1 k cv h w"],
+        shrinkage: Float[Tensor, "1 1 h w"] | None = None,
+        selection: Float[Tensor, "1 c h w"] | None = None,
+    ) -> None:
+        """Remember one frame."""
+        rows = key[0].flatten(1).T  # (h*w,c)
+        entry = {"key": rows, "value": value[0].flatten(2).permute(2, 0, 1)}
+        entry["usage"], entry["reads"] = torch.zeros_like(rows[:, 0]), torch.full_like(rows[:, 0], NO_READS)
+        if shrinkage is not None:
+            entry["shrinkage"], entry["selection"] = shrinkage.flatten(), selection[0].flatten(1).T
+        slot = len(self.slots)
+        for name, content in entry.items():
+            self._working[name] = with_room(self._working.get(name, content[:0]), slot, content)
+            self._working[name][slot] = content
+        self.slots.append(frame)
+
+    def keep(self, frames: list[int]) -> None:
+        """Forget all frames but these."""
+        for frame in [f for f in self.slots if f not in frames]:
+            gap, last = self.slots.index(frame), len(self.slots) - 1
+            for content in self._working.values():
+                content[gap] = content[last]
+            self.slots[gap] = self.slots[last]
+            self.slots.pop()
+
+    def read(
+        self, query_key: Float[Tensor, "1 c h w"], selection: Float[Tensor, "1 c h w"] | None = None, *, reader=read, **options
+    ) -> Float[Tensor, "1 k cv h w"]:
+        """What the remembered values say about each query cell; options as for `memory.read` or the reader in its place."""
+        if not self.slots:
+            raise InputError("memory is empty: write a frame before reading (does the policy keep any?)")
+        if selection is not None:
+            options |= {"shrinkage": self.content("shrinkage")[None, None], "selection": selection.flatten(2)}
+        usage = query_key.new_zeros(1, sum(self.cells.values()))
+        if reader is read:
+            options["usage"] = usage
+        readout = reader(self.keys, query_key.flatten(2), self.values, **options)  # (1,k,cv,m)
+        self._count(usage[0])
+        return readout.unflatten(3, query_key.shape[2:])
+
+    def _count(self, usage: Float[Tensor, "n"]) -> None:
+        """Take down what a read gave to each cell."""
+        working = self._working["usage"][: len(self.slots)]
+        working += usage[self.long_term :].view_as(working)
+        self._working["reads"][: len(self.slots)] += 1
+        if self._long:
+            self._long["usage"] += usage[: self.long_term]
+            self._long["reads"] += 1
+
+    def consolidate(self, frames: list[int], prototypes: int) -> None:
+        """Of these frames, the cells that were used most per read become long-term memory.
+
+        Each takes the mean of the values (and shrinkages) of all cells of these frames, weighted by how well they match it.
+        """
+        slots = [self.slots.index(frame) for frame in sorted(frames)]
+        cells = {name: content[slots].flatten(0, 1) for name, content in self._working.items()}
+        chosen = (cells["usage"] / cells["reads"]).topk(min(prototypes, len(cells["key"]))).indices
+        new = {name: cells[name][chosen] for name in cells if name != "value"}
+        new["usage"], new["reads"] = torch.zeros_like(new["usage"]), torch.full_like(new["reads"], NO_READS)
+        options, contents = {}, [cells["value"].flatten(1)]
+        if "selection" in cells:
+            options = {"shrinkage": cells["shrinkage"][None, None], "selection": new["selection"].T[None]}
+            contents.append(cells["shrinkage"][:, None])
+        table = torch.cat(contents, 1).T[None, None]  # (1,1,k*cv + 1,n)
+        mean = read(cells["key"].T[None], new["key"].T[None], table, kind=self.kind, **options)[0, 0].T  # (prototypes,k*cv + 1)
+        if "selection" in cells:
+            new["shrinkage"], mean = mean[:, -1].contiguous(), mean[:, :-1]
+        new["value"] = mean.unflatten(1, cells["value"].shape[1:])
+        self._long = {name: torch.cat([self._long[name], x]) if self._long else x for name, x in new.items()}
+
+    def evict(self, most: int) -> None:
+        """Where long-term memory holds so many cells or more, forget those least used per read, and any that tie with them."""
+        spare = self.long_term - most
+        if spare <= 0:
+            return
+        usage = self._long["usage"] / self._long["reads"]
+        staying = usage > usage.topk(spare, largest=False).values[-1]
+        self._long = {name: x[staying] for name, x in self._long.items()}
+
+
+def with_room(buffer: Tensor, slot: int, entry: Tensor) -> Tensor:
+    """The buffer, twice as large if the slot lies beyond its end: so n entries cost n copies on the whole."""
+    if slot < len(buffer):
+        return buffer
+    larger = entry.new_empty(max(1, 2 * slot), *entry.shape)
+    if slot:
+        larger[:slot] = buffer
+    return larger
