@@ -83,7 +83,7 @@ def test_temperature_sharpens_and_prior_forbids(cells):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("top_k", [None, 1, 7, 1000])
 def test_read_is_the_plain_read_however_it_is_sliced(cells, monkeypatch, slice_size, kind, top_k):
-    monkeypatch.setattr(memory, "SLICE", slice_size)
+    monkeypatch.setattr(memory.reading, "SLICE", slice_size)
     key, query, values = cells
     prior = torch.randn(2, 60, 17)
     options = dict(top_k=top_k, kind=kind, temperature=0.7, prior=prior)
@@ -92,7 +92,7 @@ def test_read_is_the_plain_read_however_it_is_sliced(cells, monkeypatch, slice_s
 
 @pytest.mark.parametrize("slice_size", [60 * 5, 2**24])
 def test_read_slices_the_selection_with_the_queries(cells, monkeypatch, slice_size):
-    monkeypatch.setattr(memory, "SLICE", slice_size)
+    monkeypatch.setattr(memory.reading, "SLICE", slice_size)
     key, query, values = cells
     s, e = torch.rand(2, 1, 60) + 1, torch.rand(2, 8, 17)
     weights = memory.affinity(memory.similarity(key, query, "anisotropic", s, e), 7)
@@ -195,7 +195,7 @@ def test_the_bank_holds_what_was_written_and_not_forgotten():
     query = torch.randn(1, 8, 4, 5)
     expected = plain_read(key, query.flatten(2), value, top_k=7).unflatten(3, (4, 5))
     assert torch.allclose(bank.read(query, top_k=7), expected, atol=1e-6)
-    assert bank.bytes == 10 * 20 * (8 + 2 * 6) * 4
+    assert bank.bytes == 10 * 20 * (8 + 2 * 6 + 2) * 4
 
 
 def test_the_bank_does_not_grow_when_frames_leave_as_others_come():
@@ -203,7 +203,7 @@ def test_the_bank_does_not_grow_when_frames_leave_as_others_come():
     for t in range(50):
         bank.keep([f for f in bank.frames if f > t - 3])
         bank.write(t, torch.zeros(1, 8, 4, 5), torch.zeros(1, 1, 6, 4, 5))
-    assert len(bank._keys) <= 4
+    assert len(bank._working["key"]) <= 4
 
 
 @pytest.mark.parametrize("n", [40, 640, 641, 700, 2000])

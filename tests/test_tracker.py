@@ -91,7 +91,7 @@ def test_memory_is_bounded_where_the_policy_is(ball, colour):
     for _ in range(5):
         for image in images[1:]:
             tracker.step(image)
-        held.append((tracker.groups[0].bank.bytes, len(tracker.groups[0].bank._keys)))
+        held.append((tracker.groups[0].bank.bytes, len(tracker.groups[0].bank._working["key"])))
     assert len(set(held)) == 1
 
 

@@ -157,7 +157,7 @@ def wrong_files(state, folder):
         "missing.pth": (missing, "decoder.pred.bias is missing"),
         "extra.pth": (extra, "decoder.pred.scale is not known"),
         "shaped.pth": (shaped, r"decoder.pred.weight is \(2, 256, 3, 3\), wanted \(1, 256, 3, 3\)"),
-        "xmem.pth": ({**state, "key_proj.d_proj.weight": torch.zeros(1)}, "holds XMem weights"),
+        "xmem.pth": ({**state, "key_proj.d_proj.weight": torch.zeros(1)}, "holds XMem weights, not STCN's"),
         "parallel.pth": ({f"module.{name}": x for name, x in state.items()}, "parallel wrapper"),
         "other.pth": (nn.Linear(2, 2).state_dict(), "holds no STCN weights .its names begin weight, bias"),
         "wrapped.pth": ({"network": {"weight": torch.zeros(1)}}, "no raw state dict"),

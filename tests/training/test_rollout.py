@@ -108,3 +108,40 @@ def test_the_loss_on_a_late_frame_reaches_the_mask_predicted_before_it(tiny):
         del tiny.encode_value
     assert seen[1].grad.abs().sum() > 0 and not torch.equal(seen[1], seen[0])
     tiny.zero_grad(set_to_none=True)
+
+
+@pytest.fixture(scope="module")
+def xmem():
+    torch.manual_seed(1)
+    model = build("xmem-small").eval()
+    model.precision = "fp32"
+    return model
+
+
+def test_xmems_rollout_is_its_tracker(xmem):
+    """Every frame remembered, and every frame's value updates the sensory memory on top of the normal update. The tracker
+    leaves the normal update out on remembered frames: with deep updates off after the first, both see the same at frame 2."""
+    frames, masks, objects = samples(b=1, t=3)
+    with torch.no_grad():
+        logits = captured(Rollout(xmem, config(deep_updates=0.0)), frames, masks, objects)[0]
+    tracker = Tracker(xmem, EveryNth(5), top_k=None)  # frame 1 is not remembered
+    tracker.start(frames[0, 0], torch.stack([masks[0, 0] == k for k in (1, 2)]).float())
+    assert torch.allclose(logits[0].softmax(0), tracker.step(frames[0, 1]), atol=1e-5)
+    with torch.no_grad():
+        rollout = Rollout(xmem, config(deep_updates=0.0))
+        rollout.references = lambda i: [0]
+        logits = captured(rollout, frames, masks, objects)[0]
+    assert torch.allclose(logits[1].softmax(0), tracker.step(frames[0, 2]), atol=1e-5)
+
+
+def test_references_are_drawn_and_sensory_memory_is_trained(xmem):
+    frames, masks, objects = samples(b=1, t=6)
+    rollout = Rollout(xmem, config(references=3, affinity=0.1, dice=1.0))
+    torch.manual_seed(0)
+    drawn = [rollout.references(5) for _ in range(50)]
+    assert {len(refs) for refs in drawn} == {3} and {i for refs in drawn for i in refs} == {0, 1, 2, 3, 4}
+    assert rollout.references(2) == [0, 1] and Rollout(xmem, config()).references(5) == [0, 1, 2, 3, 4]
+    rollout(frames, masks, objects).total.backward()
+    without = [name for name, p in xmem.named_parameters() if p.grad is None or not p.grad.any()]
+    assert not without
+    xmem.zero_grad(set_to_none=True)

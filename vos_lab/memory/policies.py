@@ -58,9 +58,9 @@ class FirstAndLast:
 class LongTerm:
     """XMem's policy (Cheng and Schwing 2022): memory that does not grow, and that forgets little.
 
-    Every n-th frame enters working memory. When it holds max_working frames, the first and the last min_working - 1 stay; of the
-    others, the `prototypes` cells that were used most are kept as long-term memory, each with the values of all that is like it.
-    Long-term memory holds at most max_long_term cells: those least used go.
+    Every n-th frame enters working memory. When it holds max_working frames, the first and the last min_working - 1 stay; of
+    the others, the `prototypes` cells that were used most are kept as long-term memory, each with the values of all that is
+    like it. Long-term memory holds at most max_long_term cells: those least used go.
     """
 
     every: int = 5
@@ -73,7 +73,7 @@ class LongTerm:
         at_least_one(every=self.every, prototypes=self.prototypes)
         if not 2 <= self.min_working < self.max_working:
             raise InputError(
-                f"min_working={self.min_working} and max_working={self.max_working}: wanted 2 or more, and fewer than max_working"
+                f"min_working={self.min_working}, max_working={self.max_working}: wanted 2 or more, and fewer than max_working"
             )
         if self.max_long_term < self.prototypes:
             raise InputError(f"max_long_term={self.max_long_term} must hold at least prototypes={self.prototypes} cells")

@@ -12,6 +12,7 @@ from .backbones import DEPTHS
 from .colour import Colour
 from .presets import PRESETS, build
 from .stcn import STCN
+from .xmem import XMem
 
 SHIPPED = ("stcn-small",)
 SHIPPED_WEIGHTS = Path(__file__).resolve().parents[2] / "data" / "weights"
@@ -40,19 +41,18 @@ XMEM_NAMES = [
     (r"\.attention\.ChannelGate\.mlp\.3\.", ".attention.channel.2."),
 ]
 
-NOT_STCN = {
-    "key_proj.d_proj.": "holds XMem weights, not STCN's: give a published stcn.pth",
-    "module.": "was saved from a parallel wrapper (its names begin with 'module.'): save model.module.state_dict()",
-}
+NAMES = {"stcn": STCN_NAMES, "xmem": XMEM_NAMES}
+PUBLISHED = {"stcn": STCN, "xmem": XMem}
+TITLES = {"stcn": "STCN", "xmem": "XMem"}
 
 
 def load_model(name: str, weights: str | Path | None = None, device: str | torch.device = "cpu") -> nn.Module:
     """A model in evaluation mode.
 
-    name: "colour" (nothing trained), "stcn" (the published network), "stcn-small" (weights ship) or "stcn-tiny". weights: a
-    file, .pth or .safetensors, loaded strictly ("stcn": a published state dict; "stcn-small", "stcn-tiny": what `vos-lab train`
-    wrote), or "random" for seeded random weights. Raises InputError where file and model do not fit, and where weights that
-    ship were changed.
+    name: "colour" (nothing trained), "stcn" and "xmem" (the published networks), "stcn-small" (weights ship), "stcn-tiny" or
+    "xmem-small". weights: a file, .pth or .safetensors, loaded strictly ("stcn", "xmem": a published state dict; the others:
+    what `vos-lab train` wrote), or "random" for seeded random weights. Raises InputError where file and model do not fit, and
+    where weights that ship were changed.
     """
     preset = name.removesuffix("-davis") if name in SHIPPED else name
     if name == "colour":
@@ -64,10 +64,10 @@ def load_model(name: str, weights: str | Path | None = None, device: str | torch
     elif weights == "random":
         model = random_model(preset)
     elif weights is None and name not in SHIPPED:
-        source = "of stcn.pth, which its authors publish," if name == "stcn" else "that `vos-lab train` wrote"
+        source = f"of {name}.pth, which its authors publish," if name in PUBLISHED else "that `vos-lab train` wrote"
         raise InputError(f"the model '{name}' needs weights= (--weights): the path {source} or 'random' to look at its parts")
-    elif preset == "stcn":
-        model = stcn_from(Path(weights))
+    elif preset in PUBLISHED:
+        model = published(Path(weights), preset)
     else:
         path = shipped_weights(name) if weights is None else Path(weights)
         state = read_state(path)
@@ -98,32 +98,42 @@ def shipped_weights(name: str) -> Path:
     return path
 
 
-def random_model(preset: str, seed: int = 0) -> STCN:
+def random_model(preset: str, seed: int = 0) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return build(preset)
 
 
-def stcn_from(path: Path) -> STCN:
-    """The published layout; depth and widths are read from the file."""
+def published(path: Path, kind: str) -> nn.Module:
+    """The published layout of "stcn" or "xmem"; depth and widths are read from the file."""
     in_file = read_state(path)
-    for name, meaning in NOT_STCN.items():
-        if any(n.startswith(name) for n in in_file):
-            raise InputError(f"{path} {meaning}")
-    names = {rename(name, STCN_NAMES): name for name in in_file}  # ours -> the file's
+    is_xmem = "key_proj.d_proj.weight" in in_file
+    if any(name.startswith("module.") for name in in_file):
+        raise InputError(f"{path} was saved from a parallel wrapper ('module.' in its names): save model.module.state_dict()")
+    if is_xmem != (kind == "xmem") and "key_proj.key_proj.weight" in in_file:
+        other = "xmem" if is_xmem else "stcn"
+        raise InputError(f"{path} holds {TITLES[other]} weights, not {TITLES[kind]}'s: load it as '{other}'")
+    names = {rename(name, NAMES[kind]): name for name in in_file}  # ours -> the file's
     state = {ours: in_file[theirs] for ours, theirs in names.items()}
     try:
         blocks = {name.split(".")[2] for name in state if name.startswith("key_encoder.layer3.")}
         depth = {counts[2]: depth for depth, (_, counts) in DEPTHS.items()}[len(blocks)]
-        key_channels, value_channels = state["key_proj.weight"].shape[0], state["key_comp.weight"].shape[0]
+        size = dict(key_depth=depth, key_channels=state["key_proj.weight"].shape[0])
+        if kind == "stcn":
+            size["value_channels"] = state["key_comp.weight"].shape[0]
+        else:
+            size["value_channels"] = state["value_encoder.fuser.block2.conv2.weight"].shape[0]
+            size["sensory_channels"] = state["decoder.sensory.transform.weight"].shape[0] // 3
         first = state["value_encoder.backbone.conv1.weight"]  # (64,4|5,7,7)
     except KeyError:
         begin = ", ".join(list(in_file)[:3])
-        raise InputError(f"{path} holds no STCN weights (its names begin {begin}): give a published stcn.pth") from None
+        raise InputError(
+            f"{path} holds no {TITLES[kind]} weights (its names begin {begin}): give a published {kind}.pth"
+        ) from None
     if first.shape[1] == 4:  # trained on single objects: a fifth input, the other objects' masks, that it does not see
         state["value_encoder.backbone.conv1.weight"] = torch.cat([first, torch.zeros_like(first[:, :1])], 1)
     with torch.device("meta"):  # no memory and no random numbers for weights that are replaced at once
-        model = STCN(key_depth=depth, key_channels=key_channels, value_channels=value_channels)
+        model = PUBLISHED[kind](**size)
     load_strictly(model, state, path, names)
     return model
 

@@ -1,7 +1,10 @@
-"""STCN in other sizes: the same classes with other widths."""
+"""The networks in other sizes: the same classes with other widths."""
+
+from torch import nn
 
 from ..errors import InputError
 from .stcn import STCN
+from .xmem import XMem
 
 PRESETS = {
     "stcn": {},  # as published
@@ -26,14 +29,26 @@ PRESETS = {
         decoder_channels=(48, 32, 16),
         pool=False,
     ),
+    "xmem": {},
+    "xmem-small": dict(
+        key_depth=18,
+        value_depth=10,
+        key_channels=64,
+        value_channels=96,
+        sensory_channels=32,
+        key_widths=(32, 64, 160),
+        value_widths=(16, 48, 96),
+        decoder_channels=(96, 64, 32),
+        pool=False,
+    ),
 }
 
 
-def build(name: str, **changes) -> STCN:
-    """An untrained model of this name; changes: other arguments of STCN."""
+def build(name: str, **changes) -> nn.Module:
+    """An untrained model of this name; changes: other arguments of STCN or XMem."""
     if name not in PRESETS:
         raise InputError(f"there is no preset '{name}': choose {', '.join(PRESETS)}")
-    model = STCN(**{**PRESETS[name], **changes})
+    model = (XMem if name.startswith("xmem") else STCN)(**{**PRESETS[name], **changes})
     if not PRESETS[name].get("pool", True):  # the small ones
         model.precision = "auto"
     return model

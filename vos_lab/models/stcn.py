@@ -123,14 +123,14 @@ class Decoder(nn.Module):
 
 def masks_planes(
     image: Float[Tensor, "b 3 H W"], masks: Float[Tensor, "b k H W"], single_object: bool = False
-) -> Float[Tensor, "b*k inputs H W"]:
-    """What a value encoder sees of each object: the image, its mask and, unless there is one object only, all others' together."""
+) -> Float[Tensor, "bk inputs H W"]:
+    """What a value encoder sees of each object: the image, its mask and, unless single_object, all others' together."""
     b, k = masks.shape[:2]
     others = masks.sum(1, keepdim=True) - masks  # (b,k,H,W)
     planes = masks[:, :, None] if single_object else torch.stack([masks, others], 2)  # (b,k,1|2,H,W)
     return torch.cat([image[:, None].expand(b, k, *image.shape[1:]), planes], 2).flatten(0, 1)
 
 
-def probabilities(logits: Float[Tensor, "b*k 1 H W"], b: int, k: int) -> Float[Tensor, "b k H W"]:
+def probabilities(logits: Float[Tensor, "bk 1 H W"], b: int, k: int) -> Float[Tensor, "b k H W"]:
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # a half-precision sigmoid is 1 from 0.998 on
     return logits.sigmoid().unflatten(0, (b, k)).squeeze(2)

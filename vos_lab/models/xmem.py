@@ -128,7 +128,9 @@ class ValueEncoder(nn.Module):
 class Decoder(nn.Module):
     """As STCN's, but the readout is fused with the sensory memory and the image's own features by attention."""
 
-    def __init__(self, deep: int, middle: int, fine: int, value: int, sensory: int, channels: tuple[int, int, int], stride: int):
+    def __init__(
+        self, deep: int, middle: int, fine: int, value: int, sensory: int, channels: tuple[int, int, int], stride: int
+    ):
         super().__init__()
         first, second, third = channels
         self.last_zoom = stride // 4

@@ -47,6 +47,8 @@ class Config:
     precision: str = "fp32"  # or bf16, fp16
     channels_last: bool = False
     accumulate: int = 1  # parts into which each process cuts its share of a batch
+    references: int = 0  # how many earlier frames each frame reads, drawn at random; 0: all of them
+    deep_updates: float = 0.2  # XMem: how often a frame's value updates the sensory memory
     # what is minimised
     hardest: float = 1.0  # bootstrapped cross-entropy: the share of the pixels, the hardest, that counts
     hardest_from: int = 20_000  # steps between which it falls from all of them to that share

@@ -9,6 +9,7 @@ from ..losses import object_correspondence, pixel_correspondence
 from ..losses.discover import follow_regions
 from ..models.blocks import conv3x3
 from ..models.stcn import STCN, Features
+from ..models.xmem import XMem, XMemFeatures
 from .config import Config
 
 
@@ -19,7 +20,7 @@ class Correspondence(nn.Module):
     otherwise on the keys that the tracker matches with.
     """
 
-    def __init__(self, model: STCN, config: Config):
+    def __init__(self, model: STCN | XMem, config: Config):
         super().__init__()
         self.config = config
         self.head = None
@@ -30,9 +31,9 @@ class Correspondence(nn.Module):
 
     def forward(
         self,
-        model: STCN,
+        model: STCN | XMem,
         frames: Float[Tensor, "b t 3 H W"],
-        features: Features,
+        features: Features | XMemFeatures,
         masks: Int64[Tensor, "b t H W"],
         regions: Int64[Tensor, "b t h2 w2"] | None,
     ) -> tuple[Float[Tensor, ""], Float[Tensor, ""], Float[Tensor, ""]]:
@@ -58,24 +59,29 @@ class Correspondence(nn.Module):
                 object_level = object_correspondence(keys, maps)
         return temporal, cross_view, object_level
 
-    def keys(self, features: Features) -> Float[Tensor, "b t c h w"]:
+    def keys(self, features: Features | XMemFeatures) -> Float[Tensor, "b t c h w"]:
         if self.head is None:
             return features.key.float()
         b, t = features.deep.shape[:2]
         return self.head(features.deep.flatten(0, 1)).float().unflatten(0, (b, t))
 
-    def view2_keys(self, model: STCN, frames: Float[Tensor, "b t 3 H W"]) -> Float[Tensor, "b t c h w"]:
+    def view2_keys(self, model: STCN | XMem, frames: Float[Tensor, "b t 3 H W"]) -> Float[Tensor, "b t c h w"]:
         """Only frame 0 of view 2 is trained; the others give pseudo-labels."""
         first = self.encode(model, frames[:, :1])
         with torch.no_grad():
             rest = self.encode(model, frames[:, 1:])
         return torch.cat([first, rest], 1)
 
-    def encode(self, model: STCN, frames: Float[Tensor, "b t 3 H W"]) -> Float[Tensor, "b t c h w"]:
+    def encode(self, model: STCN | XMem, frames: Float[Tensor, "b t 3 H W"]) -> Float[Tensor, "b t c h w"]:
         images = frames.flatten(0, 1)
         if self.config.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
-        return self.keys(Features(*(x.unflatten(0, frames.shape[:2]) for x in model.encode_key(images))))
+        return self.keys(per_frame(model.encode_key(images), len(frames)))
+
+
+def per_frame(features: Features | XMemFeatures, b: int) -> Features | XMemFeatures:
+    """Features of b*t images as (b,t,...)."""
+    return features._make(x.unflatten(0, (b, -1)) for x in features)
 
 
 def second_view(

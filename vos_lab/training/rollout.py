@@ -12,8 +12,9 @@ from ..losses import affinity_supervision, bootstrapped_cross_entropy, dice
 from ..matches import cell_labels
 from ..models.aggregate import soft_aggregate
 from ..models.stcn import STCN, Features
+from ..models.xmem import XMem, XMemFeatures
 from .config import Config
-from .correspondence import Correspondence, ramp
+from .correspondence import Correspondence, per_frame, ramp
 
 
 class Losses(NamedTuple):
@@ -30,13 +31,15 @@ class Losses(NamedTuple):
 
 class Rollout(nn.Module):
     """STCN's training scheme: the first mask is given; each later frame reads all frames before it and is then remembered with
-    its *predicted* mask, so that the model meets its own mistakes (three frames in the paper).
+    its *predicted* mask, so that the model meets its own mistakes (three frames in the paper). XMem's is the same with more
+    frames (eight), of which a few are read, and with the sensory memory running along.
     """
 
-    def __init__(self, model: STCN, config: Config):
+    def __init__(self, model: STCN | XMem, config: Config):
         super().__init__()
         self.model = model
         self.config = config
+        self.senses = hasattr(model, "first_sensory")
         self.correspondence = Correspondence(model, config)
 
     def forward(
@@ -54,33 +57,54 @@ class Rollout(nn.Module):
         images = frames.flatten(0, 1)
         if self.config.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
-        features = Features(*(x.unflatten(0, (b, t)) for x in self.model.encode_key(images)))  # each (b,t,c,h,w)
+        features = per_frame(self.model.encode_key(images), b)
         keys = features.key.float().movedim(1, 2)  # (b,c,t,h,w)
+        sensory = self.model.first_sensory(at_frame(features, 0), k) if self.senses else None
 
         prob = F.one_hot(masks[:, 0], k + 1).movedim(-1, 1)[:, 1:].to(frames)  # (b,k,H,W)
         values, logits, readings = [], [], []
         for i in range(1, t):
-            before, now = (Features(*(x[:, j] for x in features)) for j in (i - 1, i))
-            value = self.model.encode_value(frames[:, i - 1], before, prob)  # (b,k,cv,h,w)
+            value, sensory = self.remember(frames[:, i - 1], at_frame(features, i - 1), prob, sensory, first=i == 1)
             values.append(value.float().flatten(3))
-            memory_key, query_key = keys[:, :, :i].flatten(2), keys[:, :, i].flatten(2)  # (b,c,n), (b,c,m)
-            kind = self.model.matching["kind"]
+            chosen = self.references(i)
+            memory_key, query_key = keys[:, :, chosen].flatten(2), keys[:, :, i].flatten(2)  # (b,c,n), (b,c,m)
+            options = {"kind": self.model.matching["kind"]}
+            if self.senses:
+                options["shrinkage"] = features.shrinkage[:, chosen].float().movedim(1, 2).flatten(2)  # (b,1,n)
+                options["selection"] = features.selection[:, i].float().flatten(2)  # (b,c,m)
             with torch.autocast(frames.device.type, enabled=False):  # distances of keys need all their digits
-                readout = memory.read(memory_key, query_key, torch.cat(values, 3), kind=kind)  # (b,k,cv,m)
+                readout = memory.read(memory_key, query_key, torch.cat([values[j] for j in chosen], 3), **options)  # (b,k,cv,m)
                 if self.config.affinity:
-                    readings.append(memory.affinity(memory.similarity(memory_key, query_key, kind)))  # (b,n,m)
-            alone = self.model.decode(readout.unflatten(3, value.shape[3:]).to(value), now)  # (b,k,H,W)
+                    reading = memory.affinity(memory.similarity(memory_key, query_key, **options))  # (b,n,m)
+                    readings.append((i, chosen, reading))
+            readout = readout.unflatten(3, value.shape[3:]).to(value)
+            alone, sensory = self.decode(readout, at_frame(features, i), sensory)  # (b,k,H,W)
             logits.append(soft_aggregate(alone * present[:, :, None, None], dim=1))  # (b,k+1,H,W)
             prob = logits[-1].softmax(1)[:, 1:]
         on_keys = self.correspondence(self.model, frames, features, masks, regions)
         return self.losses(torch.stack(logits, 1), masks, present, readings, on_keys, step)
+
+    def references(self, i: int) -> list[int]:
+        """Which of the frames before frame i are in memory: all of them, or so many at random (XMem: 3 of up to 7)."""
+        most = self.config.references or i
+        return sorted(torch.randperm(i)[:most].tolist()) if i > most else list(range(i))
+
+    def remember(self, image, features, prob, sensory, first: bool):
+        """The value of a frame; a sensory memory is updated by it on the first frame and then now and then."""
+        if not self.senses:
+            return self.model.encode_value(image, features, prob), None
+        value, deep = self.model.encode_value(image, features, prob, sensory)
+        return value, deep if first or torch.rand(()) < self.config.deep_updates else sensory
+
+    def decode(self, readout, features, sensory):
+        return self.model.decode(readout, features, sensory) if self.senses else (self.model.decode(readout, features), None)
 
     def losses(
         self,
         logits: Float[Tensor, "b t1 classes H W"],
         masks: Int64[Tensor, "b t H W"],
         present: Bool[Tensor, "b k"],
-        readings: list[Float[Tensor, "b _ m"]],
+        readings: list[tuple[int, list[int], Float[Tensor, "b _ m"]]],
         on_keys: tuple[Float[Tensor, ""], Float[Tensor, ""], Float[Tensor, ""]],
         step: int,
     ) -> Losses:
@@ -100,8 +124,8 @@ class Rollout(nn.Module):
             labels = cell_labels(masks, self.model.stride, purity=1.0)  # (b,t,m)
             matching = torch.stack(
                 [
-                    affinity_supervision(reading[s : s + 1], labels[s : s + 1, :i].flatten(1), labels[s : s + 1, i])
-                    for i, reading in enumerate(readings, start=1)
+                    affinity_supervision(reading[s : s + 1], labels[s : s + 1, chosen].flatten(1), labels[s : s + 1, i])
+                    for i, chosen, reading in readings
                     for s in range(len(masks))
                 ]
             ).mean()
@@ -109,3 +133,8 @@ class Rollout(nn.Module):
         correspondence = sum(weight * loss for weight, loss in weighted)
         total = ce + c.dice * overlap + ramp(step, *c.ramp) * correspondence
         return Losses(total, ce, overlap, matching, *on_keys)
+
+
+def at_frame(features: Features | XMemFeatures, t: int) -> Features | XMemFeatures:
+    """(b,t,...) to (b,...)."""
+    return features._make(x[:, t] for x in features)
