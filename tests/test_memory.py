@@ -195,7 +195,7 @@ def test_the_bank_holds_what_was_written_and_not_forgotten():
     query = torch.randn(1, 8, 4, 5)
     expected = plain_read(key, query.flatten(2), value, top_k=7).unflatten(3, (4, 5))
     assert torch.allclose(bank.read(query, top_k=7), expected, atol=1e-6)
-    assert bank.bytes == 10 * 20 * (8 + 2 * 6 + 2) * 4
+    assert bank.bytes == 10 * 20 * ((8 + 2 * 6 + 2) * 4 + 8)
 
 
 def test_the_bank_does_not_grow_when_frames_leave_as_others_come():

@@ -100,10 +100,10 @@ def track_matches(
     known = torch.from_numpy((masks != 255).any((1, 2)))  # frames that are annotated
     sums, background, objects = torch.zeros(4, dtype=torch.float64), 0, 0
     for frame in track.memory if frames is None else frames:
-        seen = track.memory_frames(frame)
-        if not known[frame] or not known[seen].all():
+        origins = track.origins(frame)
+        if not known[frame] or not known[origins // labels.shape[1]].all():
             continue
-        found = false_matches(track.affinity(frame).cpu(), labels[seen].flatten()[None], labels[frame][None])
+        found = false_matches(track.affinity(frame), labels.flatten()[origins][None], labels[frame][None])
         sums += torch.stack([kind.nansum().double() for kind in found])
         background += int((labels[frame] == 0).sum())
         objects += int((labels[frame] > 0).sum())
@@ -134,7 +134,8 @@ class MatchErrors(NamedTuple):
 def match_errors(track: "Track", truth: "Truth", frame: int) -> MatchErrors:
     """Where each query cell of `frame` looks in each frame that was in memory, and how far off that is.
 
-    track: recorded (`run(clip, record=True)`) · truth: of the same clip (`clip.truth`). All memory counts, without top-k.
+    track: recorded (`run(clip, record=True)`) · truth: of the same clip (`clip.truth`). All cells of these frames count,
+    without top-k; single cells in long-term memory do not.
     """
     remembered = track.memory_frames(frame)
     h, w = track.keys[frame].shape[2:]
@@ -142,7 +143,7 @@ def match_errors(track: "Track", truth: "Truth", frame: int) -> MatchErrors:
     height, width = track.masks.shape[1:]
     x, y = grid.T
     inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)  # padding shows nothing
-    scores = track.similarity(frame)[0].cpu() / track.matching.get("temperature", 1.0)
+    scores = track.similarity(frame)[0, : len(remembered) * h * w] / track.matching.get("temperature", 1.0)
     alone = scores.unflatten(0, (len(remembered), h * w)).softmax(1)  # (s,h*w,m): a softmax over each remembered frame
     best = alone.argmax(1)  # (s,m)
     around = F.avg_pool2d(alone.mT.unflatten(2, (h, w)), 3, stride=1, padding=1) * 9  # (s,m,h,w): sums over 3x3 cells

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -150,10 +150,13 @@ class Tracker:
                 prob = self.step(image)
                 if record:
                     track.memory[t] = {i: list(group.bank.slots) for group in self.groups for i in group.ids}
+                    track.long_term[t] = {i: long_term(group.bank) for group in self.groups for i in group.ids}
                 if new:
                     prob = self.add_objects(given, new)
             if record:
                 track.keys[t] = self._features.key.cpu()
+                if hasattr(self._features, "shrinkage"):
+                    track.reach[t] = self._features.shrinkage.cpu(), self._features.selection.cpu()
             masks[t] = self._to_ids(prob)
         track.seconds = time.perf_counter() - began
         return track
@@ -210,6 +213,13 @@ class Tracker:
         return np.array([0, *self.ids], dtype=np.uint8)[best.cpu().numpy()]
 
 
+def long_term(bank: MemoryBank) -> tuple[Int64[Tensor, "n"], Float[Tensor, "1 1 n"] | None]:
+    """Where the long-term cells come from, frame * h*w + cell, and their shrinkage, which consolidation changes."""
+    n = bank.long_term
+    shrinkage = bank.content("shrinkage")[None, None, :n].cpu() if bank.has("shrinkage") else None
+    return bank.content("origin")[:n].cpu(), shrinkage
+
+
 def first_frames(clip: Clip) -> dict[int, int]:
     """The first annotated frame of each object, by id. Raises InputError where there is no object to follow."""
     ids = clip.object_ids
@@ -225,7 +235,9 @@ class Track:
     """What a tracker found in a clip.
 
     masks: uint8 (T,H,W) ids · seconds: wall time · stride: pixels per cell · with record=True: keys of each frame (1,c,h,w),
-    and memory[frame][object id], the frames that were in memory when that frame was read.
+    its reach (shrinkage (1,1,h,w) and selection (1,c,h,w)) where the model has one, and for each frame and object id what was
+    in memory when that frame was read: memory, the frames · long_term, the origin of each cell, frame * h*w + cell, and its
+    shrinkage (1,1,n).
     """
 
     masks: UInt8[np.ndarray, "T H W"]
@@ -236,7 +248,9 @@ class Track:
     stride: int = 1
     matching: dict = field(default_factory=dict)
     keys: dict[int, Float[Tensor, "1 c h w"]] = field(default_factory=dict)
+    reach: dict[int, tuple[Float[Tensor, "1 1 h w"], Float[Tensor, "1 c h w"]]] = field(default_factory=dict)
     memory: dict[int, dict[int, list[int]]] = field(default_factory=dict)
+    long_term: dict[int, dict[int, tuple[Int64[Tensor, "n"], Tensor | None]]] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         ids = ", ".join(map(str, self.object_ids))
@@ -270,7 +284,8 @@ class Track:
         return int((y + above) // self.stride), int((x + left) // self.stride)
 
     def affinity(self, frame: int, object_id: int | None = None) -> Float[Tensor, "1 n m"]:
-        """Where each query cell of `frame` looked: memory frames oldest first, h*w cells each, row by row.
+        """Where each query cell of `frame` looked: memory frames oldest first, h*w cells each, row by row; then
+        long-term cells.
 
         Computed on demand from the keys, never stored.
         """
@@ -279,6 +294,28 @@ class Track:
 
     def similarity(self, frame: int, object_id: int | None = None) -> Float[Tensor, "1 n m"]:
         """How well all cells in memory match each query cell of `frame`, before top-k and softmax; in the same order."""
+        origins = self.origins(frame, object_id)  # (n,)
+        cells = self.keys[frame][0, 0].numel()
+        frames, position = (origins // cells).unique(return_inverse=True)
+        flat = position * cells + origins % cells  # (n,), in the frames that are needed, one after the other
+        memory_key = torch.cat([self.keys[f].flatten(2) for f in frames.tolist()], 2)[:, :, flat]  # (1,c,n)
+        options = {}
+        if self.reach:
+            shrinkage = torch.cat([self.reach[f][0].flatten(2) for f in frames.tolist()], 2)[:, :, flat]  # (1,1,n)
+            consolidated = self._long_term(frame, object_id)[1]
+            shrinkage[:, :, len(origins) - consolidated.shape[2] :] = consolidated
+            options = {"shrinkage": shrinkage, "selection": self.reach[frame][1].flatten(2)}
+        return memory.similarity(memory_key, self.keys[frame].flatten(2), self.matching.get("kind", "l2"), **options)
+
+    def origins(self, frame: int, object_id: int | None = None) -> Int64[Tensor, "n"]:
+        """Of each memory cell that `frame` read, in the order of `affinity`: frame * h*w + cell."""
         frames = self.memory_frames(frame, object_id)
-        memory_key = torch.cat([self.keys[f].flatten(2) for f in frames], 2)  # (1,c,n)
-        return memory.similarity(memory_key, self.keys[frame].flatten(2), self.matching.get("kind", "l2"))
+        cells = self.keys[frame][0, 0].numel()
+        working = [torch.arange(f * cells, (f + 1) * cells) for f in frames]
+        return torch.cat([*working, self._long_term(frame, object_id)[0]])
+
+    def _long_term(self, frame: int, object_id: int | None) -> tuple[Int64[Tensor, "n"], Tensor | None]:
+        by_object = self.long_term.get(frame)
+        if not by_object:
+            return torch.zeros(0, dtype=torch.int64), torch.zeros(1, 1, 0)
+        return by_object[next(iter(by_object)) if object_id is None else object_id]

@@ -149,3 +149,23 @@ def test_small_and_published_weights_are_kept_apart(xmem_state, stcn_file, tmp_p
     with pytest.raises(vl.InputError, match="selection_proj.weight is missing"):
         vl.load_model("xmem", weights=path)
     assert sum(p.numel() for p in build("xmem-small").parameters()) < 4e6
+
+
+def test_a_recorded_track_says_where_xmem_looked_long_term_memory_included(clip):
+    """The affinity that is worked out afterwards, from the record, is the one that was read with."""
+    frames, masks, _ = clip
+    torch.manual_seed(0)
+    model = build("xmem-small").eval()
+    model.precision = "fp32"
+    ids = np.full((13, 64, 96), 255, np.uint8)
+    ids[0] = (masks[0] + 2 * masks[1]).numpy()
+    video = vl.Clip((frames - frames.amin()).mul(20).byte().movedim(1, -1).numpy(), ids)
+    tracker = vl.Tracker(model, POLICIES["long"], top_k=10)
+    track = tracker.run(video, record=True)
+    bank, features = tracker.groups[0].bank, tracker._features  # as they were when the last frame was read
+    reach = bank.content("shrinkage")[None, None], features.selection.flatten(2)
+    read = vl.memory.affinity(vl.memory.similarity(bank.keys, features.key.flatten(2), "anisotropic", *reach), 10)[0]
+    by_origin = dict(zip(bank.content("origin").tolist(), read))
+    recorded = dict(zip(track.origins(12).tolist(), track.affinity(12)[0]))
+    assert bank.long_term == 16 and recorded.keys() == by_origin.keys() and len(recorded) == len(read)
+    assert all(torch.allclose(by_origin[origin], recorded[origin], atol=1e-4) for origin in recorded)

@@ -1,7 +1,7 @@
 """What is remembered: a bank of memory cells for each group of objects."""
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Num
 from torch import Tensor
 
 from ..errors import InputError
@@ -15,8 +15,8 @@ class MemoryBank:
 
     Working memory lies in one buffer per kind of content, a slot of h*w cells per frame, so that reading it alone never copies.
     A softmax does not care for the order of memory cells: when a frame leaves, the last slot moves into its place.
-    Contents, per cell: key (c) · value (k,cv) · usage, the affinity that all reads gave it · reads, how many there were ·
-    of models that have them shrinkage and selection (c).
+    Contents, per cell: key (c) · value (k,cv) · origin, frame * h*w + cell · usage, the affinity that all reads gave it ·
+    reads, how many there were · of models that have them shrinkage and selection (c).
     """
 
     def __init__(self, kind: Kind = "l2"):
@@ -49,13 +49,17 @@ class MemoryBank:
     def long_term(self) -> int:
         return len(self._long["key"]) if self._long else 0
 
+    def has(self, name: str) -> bool:
+        """Whether the model gave this kind of content."""
+        return name in self._working
+
     @property
     def bytes(self) -> int:
         """Memory of what is remembered."""
         working = sum(x[: len(self.slots)].nbytes for x in self._working.values())
         return working + sum(x.nbytes for x in self._long.values())
 
-    def content(self, name: str) -> Float[Tensor, "n *shape"]:
+    def content(self, name: str) -> Num[Tensor, "n *shape"]:
         """One kind of content of all cells, long-term memory first."""
         working = self._working[name][: len(self.slots)].flatten(0, 1)
         return torch.cat([self._long[name], working]) if self._long else working
@@ -71,6 +75,7 @@ class MemoryBank:
         """Remember one frame."""
         rows = key[0].flatten(1).T  # (h*w,c)
         entry = {"key": rows, "value": value[0].flatten(2).permute(2, 0, 1)}
+        entry["origin"] = torch.arange(frame * len(rows), (frame + 1) * len(rows), device=rows.device)
         entry["usage"], entry["reads"] = torch.zeros_like(rows[:, 0]), torch.full_like(rows[:, 0], NO_READS)
         if shrinkage is not None:
             entry["shrinkage"], entry["selection"] = shrinkage.flatten(), selection[0].flatten(1).T

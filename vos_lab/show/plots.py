@@ -21,7 +21,8 @@ def affinity_of_pixel(clip: Clip, track: Track, frame: int, x: int, y: int, obje
     row, column = track.cell_at(x, y)
     memory_frames = track.memory_frames(frame, object_id)
     h, w = track.keys[frame].shape[2:]
-    weights = track.affinity(frame, object_id).view(len(memory_frames), h, w, h, w)[..., row, column].numpy()  # (t,h,w)
+    column_of_it = track.affinity(frame, object_id)[0, :, row * w + column]  # (n,), long-term cells last
+    weights = column_of_it[: len(memory_frames) * h * w].view(-1, h, w).numpy()  # (t,h,w)
     height, width = clip.size
     above, left = track.padding
     extent = (-left, w * track.stride - left, h * track.stride - above, -above)
