@@ -24,7 +24,7 @@ from vos_lab.training.validation import validation_clips
 FIRST = "{data: {photos: 1}, steps: 6, batch: 4, size: 48}"
 SECOND = "{data: {photos: 1}, steps: 6, batch: 2, frames: 4, size: 32, objects: 1}"
 SMALL = ["rendered={photos: 4}", "rendered_length=6", "rendered_size=48", "validation_worlds=0", "validation_clips=[]"]
-SHORT = [f"stages=[{FIRST}, {SECOND}]", *SMALL, "log_every=3", "checkpoint_every=2"]
+SHORT = ["init=random", f"stages=[{FIRST}, {SECOND}]", *SMALL, "log_every=3", "checkpoint_every=2"]
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -1,4 +1,5 @@
 """The photographs that `collage` cuts up for stcn-small: `python -m vos_lab.training.photographs OUT`, on Debian or Ubuntu.
+With a number behind OUT, only so many, the first of the list (stcn-small-base was trained on 132).
 
 They come from packages of wallpapers and of educational programs, free all of them (CC BY, CC BY-SA, CC0, GPL, LGPL, public
 domain; usr/share/doc/PACKAGE/copyright names authors and licences, for gcompris the READMEs in its .rcc files).
@@ -26,9 +27,10 @@ SHORT_SIDE, QUALITY = 360, 88
 
 
 def main() -> None:
-    if len(sys.argv) != 2:
-        raise SystemExit("give the folder for the photographs: python -m vos_lab.training.photographs OUT")
+    if len(sys.argv) not in (2, 3):
+        raise SystemExit("give the folder for the photographs: python -m vos_lab.training.photographs OUT [COUNT]")
     out, wanted = Path(sys.argv[1]), [line.split() for line in LIST.read_text().splitlines()]
+    wanted = wanted[: int(sys.argv[2])] if len(sys.argv) == 3 else wanted
     packages = sorted({package for _, package, *_ in wanted})
     with tempfile.TemporaryDirectory() as folder:
         for package in progress(packages, desc="fetching", unit="package"):

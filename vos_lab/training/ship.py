@@ -41,13 +41,18 @@ CARD = """# {name}
 """
 
 
-def ship(run: Path, name: str, about: str, command: str, licence: str, scores: list[tuple[str, Path]]) -> Path:
-    """Copy the weights and write the card. Raises InputError where the run is not finished."""
-    facts_file = next(iter(run.glob("*.json")), None)
-    if facts_file is None:
-        raise InputError(f"{run} holds no finished run: its NAME.json is written at the end of training")
-    facts, weights = json.loads(facts_file.read_text()), facts_file.with_suffix(".safetensors")
-    config = facts["config"]
+def ship(
+    run: Path, name: str, about: str, command: str, licence: str, scores: list[tuple[str, Path]], before: Path | None = None
+) -> Path:
+    """Copy the weights and write the card. before: the run whose weights this one started from, where they do not ship.
+
+    Raises InputError where a run is not finished.
+    """
+    weights, facts = finished(run)
+    config, init = facts["config"], facts["config"]["init"]
+    if before:
+        first = finished(before)[1]
+        init = f"{before.name}: {first['steps']} steps, {first['samples']} samples, {first['hours']:.2f} hours before these"
     sources = {source for stage in config["stages"] for source in stage["data"]}
     counts = [f"{config['rendered'][s]} clips of `{s}`" if s in config["rendered"] else f"`{s}`" for s in sorted(sources)]
     rows = []
@@ -61,7 +66,7 @@ def ship(run: Path, name: str, about: str, command: str, licence: str, scores: l
         model=config["model"],
         parameters=facts["parameters"] / 1e6,
         megabytes=weights.stat().st_size / 1e6,
-        init=config["init"],
+        init=init,
         data=", ".join(counts),
         left_out=", ".join(config["leave_out"]) or "nothing",
         seed=config["seed"],
@@ -74,6 +79,8 @@ def ship(run: Path, name: str, about: str, command: str, licence: str, scores: l
     with whole_file(out) as draft:
         shutil.copyfile(weights, draft)
     here = dict.fromkeys(("davis", "youtube_vos", "static", "photographs"), "")  # folders of this machine
+    if before:
+        here["init"] = f"runs/{before.name}/{weights.name}"
     replace(load_config(run / "config.yaml"), **here).save(SHIPPED_WEIGHTS / f"{name}.yaml")
     with whole_file(SHIPPED_WEIGHTS / f"{name}.md") as draft:
         draft.write_text(card, encoding="utf-8")
@@ -81,6 +88,14 @@ def ship(run: Path, name: str, about: str, command: str, licence: str, scores: l
         files = sorted(SHIPPED_WEIGHTS.glob("*.safetensors"))
         draft.write_text("".join(f"{hashlib.sha256(p.read_bytes()).hexdigest()}  {p.name}\n" for p in files))
     return out
+
+
+def finished(run: Path) -> tuple[Path, dict]:
+    """The weights of a run and the facts about it."""
+    facts = next(iter(run.glob("*.json")), None)
+    if facts is None:
+        raise InputError(f"{run} holds no finished run: its NAME.json is written at the end of training")
+    return facts.with_suffix(".safetensors"), json.loads(facts.read_text())
 
 
 def main() -> None:
@@ -91,9 +106,10 @@ def main() -> None:
     parser.add_argument("--command", required=True)
     parser.add_argument("--licence", required=True)
     parser.add_argument("--scores", nargs=2, action="append", default=[], metavar=("TITLE", "FILE"))
+    parser.add_argument("--before", type=Path, help="the run that this one started from")
     args = parser.parse_args()
     scores = [(title, Path(path)) for title, path in args.scores]
-    print(ship(args.run, args.name, args.about, args.command, args.licence, scores))
+    print(ship(args.run, args.name, args.about, args.command, args.licence, scores, args.before))
 
 
 if __name__ == "__main__":
