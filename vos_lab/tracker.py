@@ -13,7 +13,8 @@ from torch.nn import functional as F
 from . import memory
 from .clip import Clip
 from .errors import InputError
-from .memory import MemoryBank, Policy
+from .memory import MemoryBank, MotionPrior, Policy
+from .memory.motion import centres_of
 from .models.aggregate import soft_aggregate
 from .precision import fast
 from .progress import progress
@@ -30,19 +31,30 @@ class Group:
     bank: MemoryBank
     sensory: Tensor | None = None  # (1,k,cs,h,w), of models that have such a memory
     sensed: Tensor | None = None  # the same after the current frame, if that is not remembered
+    centres: dict[int, Float[Tensor, "k 2"]] = field(default_factory=dict)  # of each object in each frame, for a MotionPrior
 
 
 class Tracker:
     """Follow objects through a video with any model that has keys.
 
     policy: what to remember; the model's published policy unless given. matching: options of memory.read (top_k, kind,
-    temperature) in place of the model's published ones. read: a function to use in place of memory.read.
+    temperature) in place of the model's published ones. read: a function to use in place of memory.read. prior: of places,
+    beside the keys' appearance (off unless given).
     """
 
-    def __init__(self, model: nn.Module, policy: Policy | None = None, *, read: Callable = memory.read, **matching):
+    def __init__(
+        self,
+        model: nn.Module,
+        policy: Policy | None = None,
+        *,
+        read: Callable = memory.read,
+        prior: MotionPrior | None = None,
+        **matching,
+    ):
         self.model = model
         self.policy = policy or model.policy
         self.read = read
+        self.prior = prior
         self.matching = {**model.matching, **matching}
         if read is memory.read and (unknown := set(matching) - MATCHING):
             raise InputError(f"there is no option {', '.join(sorted(unknown))}: choose {', '.join(sorted(MATCHING))}")
@@ -84,10 +96,19 @@ class Tracker:
         self._see(image)
         key = self._features.key
         selection = getattr(self._features, "selection", None)
-        readouts = [group.bank.read(key, selection, reader=self.read, **self.matching) for group in self.groups]
+        readouts = [
+            group.bank.read(key, selection, reader=self.read, **self.matching, **self._prior(group)) for group in self.groups
+        ]
         with fast(self.model, key.device):
             prob = self._decode(torch.cat(readouts, 1))  # (1,k,H',W')
         return self._settle(self._crop(prob[0]))
+
+    def _prior(self, group: Group) -> dict[str, Float[Tensor, "1 n m"]]:
+        if self.prior is None:
+            return {}
+        size = tuple(self._features.key.shape[2:])
+        origins, shares = group.bank.content("origin"), group.bank.content("share")
+        return {"prior": self.prior.log_prior(origins, shares, group.centres, self.frame, size)}
 
     def _decode(self, readout: Float[Tensor, "1 k cv h w"]) -> Float[Tensor, "1 k H W"]:
         if not self._senses:
@@ -180,6 +201,10 @@ class Tracker:
     def _settle(self, prob: Float[Tensor, "k H W"]) -> Float[Tensor, "classes H W"]:
         """From each object's own probability to a distribution over background and objects."""
         self._prob = soft_aggregate(prob, dim=0).softmax(0)
+        if self.prior is not None:
+            shares = F.avg_pool2d(F.pad(self._prob[1:], self._padding), self.model.stride)  # (k,h,w)
+            for group, share in zip(self.groups, shares.split([len(group.ids) for group in self.groups])):
+                group.centres[self.frame] = centres_of(share)
         return self._prob
 
     def _remember(self) -> None:
@@ -203,9 +228,11 @@ class Tracker:
             else:
                 values, deep = self.model.encode_value(self._image, self._features, masks), [None] * len(sizes)
         reach = getattr(self._features, "shrinkage", None), getattr(self._features, "selection", None)
-        for group, frames, value, updated in zip(self.groups, staying, values.to(masks).split(sizes, dim=1), deep):
+        shares = F.avg_pool2d(masks, self.model.stride).split(sizes, dim=1)  # each (1,k,h,w)
+        values = values.to(masks).split(sizes, dim=1)
+        for group, frames, value, updated, share in zip(self.groups, staying, values, deep, shares):
             if self.frame in frames:
-                group.bank.write(self.frame, self._features.key, value, *reach)
+                group.bank.write(self.frame, self._features.key, value, *reach, share)
                 group.sensory = updated
 
     def _to_ids(self, prob: Float[Tensor, "classes H W"]) -> UInt8[np.ndarray, "H W"]:

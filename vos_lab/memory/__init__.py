@@ -7,6 +7,7 @@ model, loss, plot and lab calls these functions; nobody writes the formula a sec
 """
 
 from .bank import MemoryBank
+from .motion import MotionPrior
 from .policies import EveryNth, Fifo, FirstAndLast, LongTerm, Policy
 from .reading import Kind, affinity, best_cells, read, similarity
 
@@ -17,6 +18,7 @@ __all__ = [
     "Kind",
     "LongTerm",
     "MemoryBank",
+    "MotionPrior",
     "Policy",
     "affinity",
     "best_cells",

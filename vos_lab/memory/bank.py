@@ -15,8 +15,8 @@ class MemoryBank:
 
     Working memory lies in one buffer per kind of content, a slot of h*w cells per frame, so that reading it alone never copies.
     A softmax does not care for the order of memory cells: when a frame leaves, the last slot moves into its place.
-    Contents, per cell: key (c) · value (k,cv) · origin, frame * h*w + cell · usage, the affinity that all reads gave it ·
-    reads, how many there were · of models that have them shrinkage and selection (c).
+    Contents, per cell: key (c) · value (k,cv) · share (k), of each object · origin, frame * h*w + cell · usage, the affinity
+    that all reads gave it · reads, how many there were · of models that have them shrinkage and selection (c).
     """
 
     def __init__(self, kind: Kind = "l2"):
@@ -71,14 +71,17 @@ class MemoryBank:
         value: Float[Tensor, "1 k cv h w"],
         shrinkage: Float[Tensor, "1 1 h w"] | None = None,
         selection: Float[Tensor, "1 c h w"] | None = None,
+        share: Float[Tensor, "1 k h w"] | None = None,
     ) -> None:
-        """Remember one frame."""
+        """Remember one frame. share: how much of each cell belongs to each object, which a `MotionPrior` needs."""
         rows = key[0].flatten(1).T  # (h*w,c)
         entry = {"key": rows, "value": value[0].flatten(2).permute(2, 0, 1)}
         entry["origin"] = torch.arange(frame * len(rows), (frame + 1) * len(rows), device=rows.device)
         entry["usage"], entry["reads"] = torch.zeros_like(rows[:, 0]), torch.full_like(rows[:, 0], NO_READS)
         if shrinkage is not None:
             entry["shrinkage"], entry["selection"] = shrinkage.flatten(), selection[0].flatten(1).T
+        if share is not None:
+            entry["share"] = share[0].flatten(1).T
         slot = len(self.slots)
         for name, content in entry.items():
             self._working[name] = with_room(self._working.get(name, content[:0]), slot, content)

@@ -1,0 +1,73 @@
+"""MotionPrior: place and time beside appearance."""
+
+import numpy as np
+import pytest
+import torch
+
+from vos_lab import Clip, InputError, Tracker, evaluate, load_model
+from vos_lab.memory import MotionPrior
+from vos_lab.memory.motion import centres_of, expected
+from vos_lab.models.colour import Colour
+
+FAR = MotionPrior(sigma=1e4, growth=0)
+
+
+def test_it_is_the_gaussian_around_each_cells_place():
+    prior = MotionPrior(sigma=2.0, growth=0.5)
+    origins = torch.tensor([0, 12 + 7])  # cell (0,0) of frame 0, cell (1,3) of frame 1; 3x4 cells
+    found = prior.log_prior(origins, torch.zeros(2, 1), {1: torch.zeros(1, 2)}, 2, (3, 4))
+    for i, (place, age) in enumerate([((0, 0), 2), ((1, 3), 1)]):
+        for j in range(12):
+            distance = (place[0] - j // 4) ** 2 + (place[1] - j % 4) ** 2
+            assert found[0, i, j].item() == pytest.approx(-distance / (2 * (2 + 0.5 * age) ** 2), abs=1e-4)
+
+
+def test_cells_of_an_object_move_with_it_and_those_of_the_background_stay():
+    centres = {0: torch.tensor([[1.0, 1.0]]), 1: torch.tensor([[1.0, 2.0]]), 2: torch.tensor([[1.0, 3.0]])}
+    assert expected(centres, 3).tolist() == [[1.0, 4.0]]  # one more step to the right
+    shares = torch.tensor([[1.0], [0.0], [0.5]])
+    origins = torch.tensor([9, 9, 9])  # cell (1,1) of frame 0; 3x8 cells
+    best = MotionPrior().log_prior(origins, shares, centres, 3, (3, 8))[0].argmax(1)
+    assert best.tolist() == [8 + 4, 8 + 1, 8 + 2]  # moved by 3, not at all, by 1.5 (the nearer even cell)
+
+
+def test_an_object_that_is_hidden_is_expected_where_it_was():
+    nan = torch.full((1, 2), torch.nan)
+    centres = {0: torch.tensor([[1.0, 1.0]]), 1: torch.tensor([[1.0, 2.0]]), 2: nan}
+    assert expected(centres, 3).tolist() == [[1.0, 2.0]]
+    assert centres_of(torch.zeros(1, 3, 4)).isnan().all()
+    assert centres_of(torch.eye(3)[None]).tolist() == [[1.0, 1.0]]
+
+
+def test_a_prior_as_wide_as_the_world_changes_nothing(ball, colour):
+    plain = Tracker(colour).run(ball).masks
+    assert (Tracker(colour, prior=FAR).run(ball).masks == plain).all()
+
+
+def twins(count=10):
+    """Two discs of one colour, far apart, that move; only one is asked for."""
+    frames, masks = np.full((count, 64, 160, 3), 60, np.uint8), np.zeros((count, 64, 160), np.uint8)
+    y, x = np.mgrid[:64, :160]
+    for t in range(count):
+        here, there = ((y - 32) ** 2 + (x - place - 3 * t) ** 2 < 120 for place in (24, 110))
+        frames[t][here | there] = (220, 60, 40)
+        masks[t][here] = 1
+    return Clip(frames, masks, name="twins")
+
+
+@pytest.fixture(scope="module")
+def colour():
+    return load_model("colour")
+
+
+def test_it_tells_twins_apart_that_look_the_same():
+    clip, placeless = twins(), Colour(place=0.0)
+    without, with_prior = (
+        evaluate(Tracker(placeless, prior=prior).run(clip).masks, clip.masks).J["mean"] for prior in (None, MotionPrior())
+    )
+    assert without < 0.6 and with_prior > 0.8
+
+
+def test_nonsense_is_refused():
+    with pytest.raises(InputError, match="wanted sigma above 0"):
+        MotionPrior(sigma=0)
