@@ -3,31 +3,27 @@
 import io
 import itertools
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, UInt8
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..clip import Clip
 from ..errors import InputError
+from .cutouts import Cloth, find_photographs, patchwork, photograph, resized, statistics
+from .motions import Bend, Motion, body, camera, crossing, matrices, moved, wander, waves
 from .shapes import SHAPES, Part, shape
 from .textures import PHOTOGRAPHS
 
-ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
-LARGEST = 640  # pixels: the short side that is kept of a photograph
 TEXELS = 1.25  # of a picture per pixel of the frame: sharp, with little aliasing
 COARSE = 8  # pixels between the points where a map is worked out; between them it is interpolated
 VISIBLE = 0.005  # the share of frame 0 that an object must cover
-Motion = Callable[[np.ndarray], np.ndarray]  # times (n) -> places (n,2), or matrices (n,3,3)
-Bend = Callable[[np.ndarray, np.ndarray], np.ndarray]  # times (n), points (n,h,w,2) -> how far each point is shifted
 
 
 class Collage(Dataset[Clip]):
@@ -77,168 +73,6 @@ class Collage(Dataset[Clip]):
         number[seen] = torch.arange(1, len(seen) + 1, dtype=torch.uint8)
         masks = number[ids[len(instants) // 2 :: len(instants)].long()]
         return Clip(frames, masks.numpy(), name=f"collage-{index}")
-
-
-# --- photographs ---------------------------------------------------------------------------------------------------------
-
-
-def find_photographs(folder: Path) -> list[Path]:
-    """All of a folder, at any depth, in order."""
-    if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder: give one of photographs, or none for those that ship")
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in ENDINGS and not p.name.startswith("."))
-    if len(paths) < 2:
-        raise InputError(f"{folder} holds {len(paths)} photographs: a collage needs 2 or more ({', '.join(ENDINGS)})")
-    return paths
-
-
-@lru_cache(maxsize=256)
-def photograph(path: Path) -> UInt8[np.ndarray, "h w 3"]:
-    """One photograph, upright, its short side at most LARGEST: 256 of them take some 400 MB."""
-    try:
-        with Image.open(path) as file:
-            file.draft("RGB", (LARGEST, LARGEST))  # a JPEG is read at half, a quarter ... of its size
-            image = ImageOps.exif_transpose(file).convert("RGB")
-    except OSError as error:
-        raise InputError(f"{path} cannot be read as an image ({error}): replace or remove it") from None
-    shrink = min(1.0, LARGEST / min(image.size))
-    return np.asarray(image.resize([max(1, round(side * shrink)) for side in image.size], Image.Resampling.BILINEAR))
-
-
-@dataclass
-class Cloth:
-    """What a thing may be cut from: a photograph and, where it is to look like another, that one's mean and deviation."""
-
-    path: Path
-    colours: tuple[Tensor, Tensor] | None = None
-
-    def cut(self, rng: np.random.Generator, height: int, width: int) -> Float[Tensor, "3 h w"]:
-        """A random part of it at a random magnification, colours 0..1: of three, the one with most contrast."""
-        photo, parts = photograph(self.path), []
-        room = min(photo.shape[0] / height, photo.shape[1] / width)  # source pixels per texel
-        for _ in range(3):
-            step = min(room, math.exp(rng.uniform(*sorted((math.log(0.8), math.log(room))))))
-            h, w = max(1, int(height * step)), max(1, int(width * step))
-            top, left = rng.integers(photo.shape[0] - h + 1), rng.integers(photo.shape[1] - w + 1)
-            parts.append(photo[top : top + h, left : left + w][:, :: rng.choice([-1, 1])])
-        image = resized(max(parts, key=lambda part: part[::7, ::7].std(axis=(0, 1)).sum()), height, width)
-        if self.colours is None:
-            return image
-        (mean, deviation), (own_mean, own_deviation) = self.colours, statistics(image)
-        return ((image - own_mean) / (own_deviation + 0.02) * deviation + mean).clamp(0, 1)
-
-
-def statistics(image: Float[Tensor, "3 h w"]) -> tuple[Float[Tensor, "3 1 1"], Float[Tensor, "3 1 1"]]:
-    """Mean and standard deviation of each channel."""
-    return image.mean((1, 2), keepdim=True), image.std((1, 2), keepdim=True)
-
-
-def resized(pixels: UInt8[np.ndarray, "h w 3"], height: int, width: int) -> Float[Tensor, "3 H W"]:
-    """At another size, antialiased, colours 0..1."""
-    image = Image.fromarray(np.ascontiguousarray(pixels)).resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
-    return torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255
-
-
-def patchwork(rng: np.random.Generator, images: list[Tensor]) -> Float[Tensor, "3 h w"]:
-    """The first image (3,h,w); each further one covers what lies beyond a wavy border."""
-    total, *further = images
-    y, x = torch.meshgrid(*(torch.linspace(-1, 1, n) for n in total.shape[1:]), indexing="ij")
-    for image in further:
-        angle, wave, phase = rng.uniform(0, 2 * np.pi), rng.uniform(3, 9), rng.uniform(0, 2 * np.pi)
-        along, across = x * math.cos(angle) + y * math.sin(angle), y * math.cos(angle) - x * math.sin(angle)
-        beyond = along - rng.uniform(-0.3, 0.4) + rng.uniform(0, 0.12) * torch.sin(wave * across + phase)
-        total = torch.lerp(total, image, (beyond * total.shape[1] / 2 + 0.5).clamp(0, 1))
-    return total
-
-
-# --- motion, at n times at once; lengths are in short sides of the frame, from its middle --------------------------------
-
-
-def wander(rng: np.random.Generator, rate: float, d: int = 1, periods: tuple[int, int] = (14, 80)) -> Motion:
-    """A smooth path (n,d), 0 at time 0: sine waves of random periods in frames, which move at `rate` per frame (RMS)."""
-    period = np.exp(rng.uniform(*np.log(periods), (3, 1)))
-    phase, weight = rng.uniform(0, 2 * np.pi, (3, d)), rng.standard_normal((3, d))
-    amplitude = rate * math.sqrt(2) * weight / np.linalg.norm(weight) * period / (2 * np.pi)
-    at = lambda times: (amplitude * np.sin(2 * np.pi * times[:, None, None] / period + phase)).sum(1)
-    return lambda times: at(times) - at(np.zeros(1))
-
-
-def crossing(rng: np.random.Generator, place: np.ndarray, path: Motion, distance: float, length: int) -> tuple:
-    """Place and path of something that starts at a distance from another thing and passes straight over it."""
-    moment, angle = rng.uniform(0.3, 0.8) * max(length, 3), rng.uniform(0, 2 * np.pi)
-    step = max(1.1 * distance / moment, 0.015) * np.array([math.cos(angle), math.sin(angle)])
-    return place + path(np.array([moment]))[0] - moment * step, lambda times: times[:, None] * step
-
-
-def waves(rng: np.random.Generator, strength: float, rate: float) -> Bend:
-    """A smooth field of shifts of at most `strength`, whose waves travel at up to `rate` radians per frame."""
-    vector, turning = rng.uniform(-2.2, 2.2, (3, 2)), rng.uniform(-rate, rate, 3)
-    phase, angle = rng.uniform(0, 2 * np.pi, 3), rng.uniform(0, 2 * np.pi, 3)
-    push = strength / 3 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    return lambda times, points: np.sin(points @ vector.T + times[:, None, None, None] * turning + phase) @ push
-
-
-def matrices(
-    shift: Float[np.ndarray, "n 2"],
-    angle: float | Float[np.ndarray, "n"] = 0.0,
-    scale: float | Float[np.ndarray, "n"] = 1.0,
-    squeeze: float | Float[np.ndarray, "n"] = 1.0,
-    slant: float | Float[np.ndarray, "n"] = 0.0,
-) -> Float[np.ndarray, "n 3 3"]:
-    """Squeeze along x and slant, then turn, scale and shift."""
-    cos, sin = scale * np.cos(angle), scale * np.sin(angle)
-    total = np.zeros((len(shift), 3, 3))
-    total[:, 0, 0], total[:, 0, 1], total[:, 0, 2] = cos * squeeze, cos * slant - sin, shift[:, 0]
-    total[:, 1, 0], total[:, 1, 1], total[:, 1, 2] = sin * squeeze, sin * slant + cos, shift[:, 1]
-    total[:, 2, 2] = 1
-    return total
-
-
-def moved(matrix: Float[np.ndarray, "n 3 3"], points: Float[np.ndarray, "n h w 2"]) -> Float[np.ndarray, "n h w 2"]:
-    return points @ matrix[:, None, :2, :2].swapaxes(2, 3) + matrix[:, None, None, :2, 2]
-
-
-def once(motion: Motion) -> Motion:
-    """The same, worked out once for the same times: all parts of a body ask for its way, and all bodies for the camera's."""
-    known: dict[bytes, np.ndarray] = {}
-
-    def remembered(times: np.ndarray) -> np.ndarray:
-        if times.tobytes() not in known:
-            known[times.tobytes()] = motion(times)
-        return known[times.tobytes()]
-
-    return remembered
-
-
-def camera(rng: np.random.Generator, followed: Motion, hardness: float | int) -> Motion:
-    """The way from the world to the frame: pan, shake, zoom and roll. Half of the time it follows the first object."""
-    strength = (0.15 + 0.85 * hardness) * rng.uniform(0.1, 1.0)
-    pan, shake = wander(rng, 0.02 * strength, 2), wander(rng, 0.006 * strength * rng.uniform(), 2, periods=(3, 8))
-    zoom, roll = wander(rng, 0.015 * strength), wander(rng, 0.01 * strength)
-    share = rng.uniform(0.7, 1.0) if rng.uniform() < 0.5 else 0.0
-
-    def view(times: np.ndarray) -> np.ndarray:
-        middle = pan(times) + shake(times) + share * followed(times)
-        return matrices(0 * middle, roll(times)[:, 0], np.exp(zoom(times)[:, 0])) @ matrices(-middle)
-
-    return once(view)
-
-
-def body(
-    rng: np.random.Generator, place: np.ndarray, path: Motion, unit: float, view: Motion, hardness: float | int
-) -> tuple[Motion, Bend, Motion]:
-    """How a thing that is 2 units large lies in the frame, bends, and how its texture slides: it turns in depth as well."""
-    rate = lambda most: (0.2 + 0.8 * hardness) * most * rng.uniform(0.1, 1.0)
-    angle, growth, narrowing, slant = (wander(rng, rate(most)) for most in (0.05, 0.025, 0.04, 0.03))
-    upright, narrow = rng.normal(0, 0.25), rng.choice([-1.0, 1.0]) * rng.uniform(0.7, 1.0)
-
-    def to_frame(times: np.ndarray) -> np.ndarray:
-        squeeze = narrow * np.exp(0.6 * np.tanh(narrowing(times)[:, 0]))
-        scale = unit * np.exp(0.7 * np.tanh(growth(times)[:, 0]))
-        return view(times) @ matrices(place + path(times), upright + angle(times)[:, 0], scale, squeeze, slant(times)[:, 0])
-
-    bend = waves(rng, (0.08 + 0.2 * hardness) * rng.uniform(0.2, 1.0), 0.08 + 0.2 * hardness)
-    return once(to_frame), bend, wander(rng, rate(0.04) * (rng.uniform() < 0.5), 2)
 
 
 # --- what is in a clip ---------------------------------------------------------------------------------------------------

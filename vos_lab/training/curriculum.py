@@ -12,7 +12,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from ..atomic import whole_file
 from ..clip import Clip
-from ..datasets.collage import ENDINGS, Collage
+from ..datasets.collage import Collage
+from ..datasets.cutouts import ENDINGS
 from ..datasets.sampling import Snippets, TrainingSample
 from ..datasets.world import World
 from ..errors import InputError
