@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Integer, UInt8
+from jaxtyping import Float, Integer, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -90,20 +90,25 @@ class TrackMatches(NamedTuple):
 
 
 def track_matches(
-    track: "Track", masks: UInt8[np.ndarray, "T H W"], frames: Iterable[int] | None = None, purity: float = 0.75
+    track: "Track",
+    masks: UInt8[np.ndarray, "T H W"],
+    frames: Iterable[int] | None = None,
+    object_id: int | None = None,
+    purity: float = 0.75,
 ) -> TrackMatches:
     """How a recorded track matched, against the true masks of its clip.
 
-    frames: those to measure, all that read memory unless given. Where a frame or its memory is not annotated, it is left out.
+    object_id: whose memory, the first object's unless given (objects that appear together share one) · frames: those to
+    measure, all that read memory unless given. Where a frame or its memory is not annotated, it is left out.
     """
     labels = cell_labels(padded(torch.from_numpy(masks), track), track.stride, purity)  # (T,h*w)
     known = torch.from_numpy((masks != 255).any((1, 2)))  # frames that are annotated
     sums, background, objects = torch.zeros(4, dtype=torch.float64), 0, 0
     for frame in track.memory if frames is None else frames:
-        origins = track.origins(frame)
+        origins = track.origins(frame, object_id)
         if not known[frame] or not known[origins // labels.shape[1]].all():
             continue
-        found = false_matches(track.affinity(frame), labels.flatten()[origins][None], labels[frame][None])
+        found = false_matches(track.affinity(frame, object_id), labels.flatten()[origins][None], labels[frame][None])
         sums += torch.stack([kind.nansum().double() for kind in found])
         background += int((labels[frame] == 0).sum())
         objects += int((labels[frame] > 0).sum())
@@ -211,5 +216,5 @@ def visible(errors: list[MatchErrors]) -> tuple[Float[Tensor, "n"], Float[Tensor
     if not errors:
         raise InputError("there is nothing to measure: give the match_errors of at least one frame")
     distance, confidence = (torch.cat([x.flatten() for x in part]) for part in zip(*errors))
-    shown: Bool[Tensor, n] = ~distance.isnan()
+    shown = ~distance.isnan()
     return distance[shown], confidence[shown]

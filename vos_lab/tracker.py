@@ -56,6 +56,8 @@ class Tracker:
         self.read = read
         self.prior = prior
         self.matching = {**model.matching, **matching}
+        if read is not memory.read and hasattr(self.policy, "forget"):
+            raise InputError(f"{self.policy} needs the usage that memory.read counts: give another policy beside read=")
         if read is memory.read and (unknown := set(matching) - MATCHING):
             raise InputError(f"there is no option {', '.join(sorted(unknown))}: choose {', '.join(sorted(MATCHING))}")
         self.groups: list[Group] = []
@@ -70,13 +72,17 @@ class Tracker:
 
     @torch.no_grad()
     def start(
-        self, image: Float[Tensor, "3 H W"], masks: Float[Tensor, "k H W"], ids: list[int] | None = None
+        self,
+        image: Float[Tensor, "3 H W"],
+        masks: Float[Tensor, "k H W"],
+        ids: list[int] | None = None,
+        frame: int = 0,
     ) -> Float[Tensor, "classes H W"]:
-        """Begin a video. image: normalised; masks: one per object, 0 or 1 (or soft); ids: 1..k unless given.
+        """Begin a video. image: normalised; masks: one per object, 0 or 1 (or soft); ids: 1..k unless given; frame: its number.
 
         Returns the probabilities of background and each object, and forgets any earlier video.
         """
-        self.groups, self.frame = [], 0
+        self.groups, self.frame = [], frame
         self._see(image)
         self._prob = self._image.new_zeros(0, *image.shape[1:])
         return self.add_objects(masks, ids)
@@ -95,7 +101,7 @@ class Tracker:
         self.frame += 1
         self._see(image)
         key = self._features.key
-        selection = getattr(self._features, "selection", None)
+        selection = self._features.selection if self.matching.get("kind") == "anisotropic" else None
         readouts = [
             group.bank.read(key, selection, reader=self.read, **self.matching, **self._prior(group)) for group in self.groups
         ]
@@ -153,6 +159,8 @@ class Tracker:
 
         record: keep the keys, and which frames were in memory when, for pictures.
         """
+        if record and self.prior is not None:
+            raise InputError("a track with a prior cannot be recorded yet: leave out prior= or record=True")
         first_seen = first_frames(clip)
         start = min(first_seen.values())
         masks = np.zeros(clip.frames.shape[:3], dtype=np.uint8)
@@ -165,8 +173,7 @@ class Tracker:
             new = [i for i, seen in first_seen.items() if seen == t]
             given = torch.from_numpy(np.stack([clip.masks[t] == i for i in new])).float() if new else None
             if t == start:
-                prob = self.start(image, given, new)
-                self.frame = t  # policies and records count the clip's frames
+                prob = self.start(image, given, new, frame=t)
             else:
                 prob = self.step(image)
                 if record:
@@ -192,7 +199,7 @@ class Tracker:
         with fast(self.model, self._image.device):
             features = self.model.encode_key(self._image)
         exact = {name: getattr(features, name).to(self._image) for name in MATCHED if hasattr(features, name)}
-        self._features = features._replace(**exact)  # matching needs all digits
+        self._features = features._replace(**exact)  # compared in full precision
 
     def _crop(self, x: Float[Tensor, "k H2 W2"]) -> Float[Tensor, "k H W"]:
         left, _, top, _ = self._padding
@@ -204,7 +211,8 @@ class Tracker:
         if self.prior is not None:
             shares = F.avg_pool2d(F.pad(self._prob[1:], self._padding), self.model.stride)  # (k,h,w)
             for group, share in zip(self.groups, shares.split([len(group.ids) for group in self.groups])):
-                group.centres[self.frame] = centres_of(share)
+                found, before = centres_of(share), group.centres.get(self.frame - 1)
+                group.centres[self.frame] = found if before is None else torch.where(found.isnan(), before, found)
         return self._prob
 
     def _remember(self) -> None:
@@ -327,7 +335,7 @@ class Track:
         flat = position * cells + origins % cells  # (n,), in the frames that are needed, one after the other
         memory_key = torch.cat([self.keys[f].flatten(2) for f in frames.tolist()], 2)[:, :, flat]  # (1,c,n)
         options = {}
-        if self.reach:
+        if self.matching.get("kind") == "anisotropic":
             shrinkage = torch.cat([self.reach[f][0].flatten(2) for f in frames.tolist()], 2)[:, :, flat]  # (1,1,n)
             consolidated = self._long_term(frame, object_id)[1]
             shrinkage[:, :, len(origins) - consolidated.shape[2] :] = consolidated

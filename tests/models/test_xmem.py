@@ -61,7 +61,8 @@ def test_it_tracks_as_the_public_implementation(xmem, clip, name, count):
 @pytest.mark.parametrize("name", ["working", "long"])
 def test_the_whole_reference(xmem, whole_reference, name):
     """To 1e-4, but for frames in which the last memory cell that top-k keeps and the first that it drops are as good as equal:
-    there, rounding decides which of the two is read. (Such ties are found below; without them nothing would be excused.)"""
+    there, rounding decides which of the two is read. For "working" such ties are looked for; for "long" two frames are excused
+    unseen, since a reader of our own would count no usage."""
     arrays = np.load(whole_reference / f"xmem_{name}_small.npz")
     frames, first = torch.from_numpy(arrays["frames"]), arrays["first_mask"]
     ties = []
@@ -73,7 +74,7 @@ def test_the_whole_reference(xmem, whole_reference, name):
         return vl.memory.read(key, query, values, top_k=top_k, **options)
 
     tracker = vl.Tracker(xmem, POLICIES[name], top_k=10)
-    if name == "working":  # another reader counts no usage, which consolidation needs
+    if name == "working":
         tracker.read = reader
     prob = [tracker.start(frames[0], torch.from_numpy(np.stack([first == 1, first == 2])).float())]
     sizes = []
@@ -115,8 +116,7 @@ def test_groups_that_appear_at_different_times_consolidate_on_their_own(xmem, cl
 
 
 def test_the_sensory_memory_is_what_carries_from_frame_to_frame(xmem, clip):
-    """A model whose sensory memory is wiped before each frame draws something else; on memory frames only the deep update
-    counts."""
+    """A model whose sensory memory is wiped before each frame draws something else."""
     frames, masks, _ = clip
     whole, _ = track(xmem, frames[:6], masks, POLICIES["working"])
     tracker = vl.Tracker(xmem, POLICIES["working"], top_k=10)
@@ -169,3 +169,17 @@ def test_a_recorded_track_says_where_xmem_looked_long_term_memory_included(clip)
     recorded = dict(zip(track.origins(12).tolist(), track.affinity(12)[0]))
     assert bank.long_term == 16 and recorded.keys() == by_origin.keys() and len(recorded) == len(read)
     assert all(torch.allclose(by_origin[origin], recorded[origin], atol=1e-4) for origin in recorded)
+
+
+def test_any_similarity_can_be_put_in_place_of_xmems_own(xmem, clip):
+    frames, masks, _ = clip
+    tracker = vl.Tracker(xmem, POLICIES["long"], top_k=10, kind="l2")
+    tracker.start(frames[0], masks)
+    for frame in frames[1:]:
+        prob = tracker.step(frame)
+    assert prob.isfinite().all() and tracker.groups[0].bank.long_term == 16
+
+
+def test_consolidation_needs_the_usage_that_only_our_reader_counts(xmem):
+    with pytest.raises(vl.InputError, match="needs the usage that memory.read counts"):
+        vl.Tracker(xmem, read=lambda *a, **k: None)

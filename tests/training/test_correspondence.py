@@ -18,12 +18,14 @@ def tiny():
     return build("stcn-tiny").eval()
 
 
-def test_theta_says_where_view_2_came_from():
+@pytest.mark.parametrize("half", [False, True])
+def test_theta_says_where_view_2_came_from(half):
     """A frame whose colours are its own coordinates: view 2 shows exactly where theta says that it looks."""
     torch.manual_seed(0)
     y, x = torch.meshgrid(torch.linspace(-1, 1, 65)[:-1] + 1 / 64, torch.linspace(-1, 1, 65)[:-1] + 1 / 64, indexing="ij")
     frames = torch.stack([x, y, torch.ones_like(x)])[None, None].expand(32, 2, 3, 64, 64).contiguous()
-    seen, theta = second_view(frames)
+    with torch.autocast("cpu", torch.bfloat16, enabled=half):
+        seen, theta = second_view(frames)
     points = torch.stack([x, y, torch.ones_like(x)]).flatten(1)  # (3,64*64), of view 2
     there = (theta @ points).unflatten(2, (64, 64))  # (32,2,64,64), in view 1
     inner = slice(4, -4)  # beyond the edge, its pixels are repeated
@@ -103,3 +105,18 @@ def test_degenerate_samples_are_finite(tiny, case):
     assert all(loss.isfinite() for loss in losses)
     assert all(p.grad.isfinite().all() for p in rollout.parameters() if p.grad is not None)
     tiny.zero_grad(set_to_none=True)
+
+
+def test_all_losses_in_bfloat16_leave_batch_norms_statistics_to_the_frames_themselves():
+    frames, masks, objects = samples(b=2, t=3, size=64)
+    regions = torch.stack([propose_regions(clip) for clip in frames])
+
+    def statistics(**weights):
+        torch.manual_seed(0)
+        rollout = Rollout(build("stcn-tiny").train(), config(discovered=True, **weights))
+        with torch.autocast("cpu", torch.bfloat16):
+            losses = rollout(frames, masks, objects, regions)
+        assert all(loss.isfinite() for loss in losses)
+        return rollout.model.key_encoder.bn1.running_mean
+
+    assert torch.equal(statistics(), statistics(**ALL))

@@ -11,7 +11,7 @@ from vos_lab.training.experiment import interval, load_experiment, read_table, r
 
 SMALL = """
 config: stcn-tiny
-settings: ["rendered={world: 2}", rendered_length=4, rendered_size=64, workers=0, validate_every=0, precision=fp32]
+settings: ["rendered={world: 2}", rendered_length=4, rendered_size=64, workers=0, validate_every=0]
 stages:
 - {data: {world: 1}, steps: 2, batch: 2, frames: 3, size: 64, objects: 1, jumps: {0: 1}}
 baseline: masks
@@ -67,22 +67,44 @@ def test_a_small_difference_is_found_because_clips_are_paired():
     header, lines = summary(made_up({"masks": 0.0, "better": 0.02, "same": 0.0}), "masks", ("J&F",))
     found = {line[1]: line[-1] for line in lines}
     assert header[-1] == "J&F - masks" and found["masks"] == ""
-    assert "[+" in found["better"] and "[-" in found["same"]  # the interval is clear of zero, or holds it
+    ends = {name: [float(x) for x in text.split("[")[1].strip("]").split(",")] for name, text in found.items() if text}
+    assert 0 < ends["better"][0] and ends["same"][0] < 0 < ends["same"][1]
 
 
-def test_the_interval_covers_the_truth_as_often_as_it_says():
+def test_unequal_tables_are_summed_up_over_what_both_have():
+    rows = made_up({"masks": 0.0, "better": 0.1})
+    rows = [row for row in rows if not (row["variant"] == "better" and (row["seed"] == 2 or row["clip"] == "5"))]
+    line = summary(rows, "masks", ("J&F",))[1][1]
+    assert line[2] == "2" and line[-1].startswith("+0.1") or line[-1].startswith("+0.09")
+
+
+@pytest.mark.parametrize("seed_effect", [0.0, 0.02, 0.05])
+def test_the_interval_covers_the_truth_as_often_as_it_says(seed_effect):
     rng = np.random.default_rng(1)
     covered = 0
-    for _ in range(100):
-        clips = rng.normal(0, 0.05, size=(1, 20))
-        low, high = interval(0.1 + clips + rng.normal(0, 0.05, size=(3, 20)), draws=300)[1:]
+    for _ in range(400):
+        clips, seeds = rng.normal(0, 0.05, size=(1, 20)), rng.normal(0, seed_effect, size=(3, 1))
+        low, high = interval(0.1 + clips + seeds + rng.normal(0, 0.05, size=(3, 20)))[1:]
         covered += low <= 0.1 <= high
-    assert 85 <= covered <= 100
+    assert covered >= 0.91 * 400  # a little too narrow where three seeds decide
+
+
+def test_runs_of_another_length_are_not_mixed_in(small, tmp_path):
+    table = tmp_path / "table.csv"
+    row = {"variant": "masks", "seed": 0, "group": "world", "clip": "a", "steps": 50, "hours": 0.1}
+    module.write_table(table, [row | dict.fromkeys(module.MEASURES, 0.5)])
+    with pytest.raises(InputError, match="holds runs of 50 steps, these have 2: choose another --table"):
+        run_experiment(load_experiment(small), tmp_path / "runs", table)
 
 
 @pytest.mark.parametrize(
     "words, override, settings",
-    [("there is no experiment 'nothing'", [], None), ("baseline=none", ["baseline=none"], ""), ("sets nothing", ["seeds"], "")],
+    [
+        ("there is no experiment 'nothing'", [], None),
+        ("baseline=none", ["baseline=none"], ""),
+        ("sets nothing", ["seeds"], ""),
+        ("every=4, length=4", ["every=4"], ""),
+    ],
 )
 def test_what_cannot_be_run_is_refused(small, words, override, settings):
     with pytest.raises(InputError, match=words):

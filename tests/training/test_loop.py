@@ -24,7 +24,7 @@ from vos_lab.training.validation import validation_clips
 FIRST = "{data: {photos: 1}, steps: 6, batch: 4, size: 48}"
 SECOND = "{data: {photos: 1}, steps: 6, batch: 2, frames: 4, size: 32, objects: 1}"
 SMALL = ["rendered={photos: 4}", "rendered_length=6", "rendered_size=48", "validation_worlds=0", "validation_clips=[]"]
-SHORT = ["init=random", f"stages=[{FIRST}, {SECOND}]", *SMALL, "log_every=3", "checkpoint_every=2"]
+SHORT = ["init=random", "temporal=0.2", f"stages=[{FIRST}, {SECOND}]", *SMALL, "log_every=3", "checkpoint_every=2"]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -77,7 +77,7 @@ def test_a_killed_run_ends_with_the_very_same_weights(undisturbed, tmp_path):
         assert (out / name).is_file()
     assert same(load_file(undisturbed / "stcn-small.safetensors"), load_file(out / "stcn-small.safetensors"))
     one, other = (checkpoint.load(run / "checkpoint.pt") for run in (undisturbed, out))
-    assert same(one["model"], other["model"]) and same(one["average"], other["average"])
+    assert same(one["rollout"], other["rollout"]) and same(one["average"], other["average"])
     assert without_times(undisturbed) == without_times(out)  # and the log has no line twice
 
 
@@ -136,7 +136,7 @@ def test_two_processes_do_what_one_does(tmp_path):
     )
     run(command(tmp_path / "one", *options, config="stcn-tiny"))
     run(command(tmp_path / "two", *options, config="stcn-tiny", launcher=launcher))
-    one, two = (checkpoint.load(tmp_path / run / "checkpoint.pt")["model"] for run in ("one", "two"))
+    one, two = (checkpoint.load(tmp_path / run / "checkpoint.pt")["rollout"] for run in ("one", "two"))
     torch.manual_seed(tiny(*options).seed)
     before = build("stcn-tiny").state_dict()
     moved = torch.cat([(one[name] - before[name]).flatten() for name in one if one[name].is_floating_point()])
@@ -186,7 +186,7 @@ def test_what_is_not_finite_stops_the_run_before_it_reaches_the_weights(tmp_path
         with pytest.raises(InputError, match="at step 5: lower lr="):
             train(tiny("checkpoint_every=1"), tmp_path / "run")
     state = checkpoint.load(tmp_path / "run" / "checkpoint.pt")
-    assert state["step"] == 5 and all(x.isfinite().all() for x in state["model"].values())
+    assert state["step"] == 5 and all(x.isfinite().all() for x in state["rollout"].values())
 
 
 def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path):

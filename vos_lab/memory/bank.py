@@ -132,12 +132,13 @@ class MemoryBank:
         new = {name: cells[name][chosen] for name in cells if name != "value"}
         new["usage"], new["reads"] = torch.zeros_like(new["usage"]), torch.full_like(new["reads"], NO_READS)
         options, contents = {}, [cells["value"].flatten(1)]
-        if "selection" in cells:
+        reaches = self.kind == "anisotropic"
+        if reaches:
             options = {"shrinkage": cells["shrinkage"][None, None], "selection": new["selection"].T[None]}
             contents.append(cells["shrinkage"][:, None])
         table = torch.cat(contents, 1).T[None, None]  # (1,1,k*cv + 1,n)
         mean = read(cells["key"].T[None], new["key"].T[None], table, kind=self.kind, **options)[0, 0].T  # (prototypes,k*cv + 1)
-        if "selection" in cells:
+        if reaches:
             new["shrinkage"], mean = mean[:, -1].contiguous(), mean[:, :-1]
         new["value"] = mean.unflatten(1, cells["value"].shape[1:])
         self._long = {name: torch.cat([self._long[name], x]) if self._long else x for name, x in new.items()}

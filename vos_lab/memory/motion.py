@@ -38,14 +38,14 @@ class MotionPrior:
         """For the query cells of `frame`, m = h*w of size.
 
         origins: frame * h*w + cell of each memory cell · shares: how much of it belongs to each object · centres: of each
-        object in each frame before, (row, column) in cells; nan where it was not seen.
+        object in each frame before, (row, column) in cells, or where it was last seen; nan where it never was.
         """
         h, w = size
         cells = torch.arange(h * w, device=origins.device)
         grid = torch.stack([cells // w, cells % w], 1).to(shares)  # (m,2): row, column
         frames, which = (origins // (h * w)).unique(return_inverse=True)
         now = expected(centres, frame)  # (k,2)
-        moved = torch.stack([(now - last_known(centres, int(f))).nan_to_num(0) for f in frames])  # (frames,k,2)
+        moved = torch.stack([(now - centres[int(f)]).nan_to_num(0) for f in frames])  # (frames,k,2)
         places = grid[origins % (h * w)] + torch.einsum("nk,nkd->nd", shares, moved[which])  # (n,2)
         sigma = self.sigma + self.growth * (frame - frames[which]).to(shares)  # (n,)
         sharpness = 2**0.5 / (2 * sigma.square())  # the similarity divides by sqrt(2 channels)
@@ -53,18 +53,9 @@ class MotionPrior:
 
 
 def expected(centres: dict[int, Float[Tensor, "k 2"]], frame: int) -> Float[Tensor, "k 2"]:
-    """Where each object's centre should be in `frame`: the last known one, moved on by the last step where that was seen."""
-    last = last_known(centres, frame - 1)
-    step = centres[frame - 1] - centres[frame - 2] if frame - 2 in centres else torch.zeros_like(last)
-    return last + step.nan_to_num(0)
-
-
-def last_known(centres: dict[int, Float[Tensor, "k 2"]], frame: int) -> Float[Tensor, "k 2"]:
-    """Of each object, the centre in the latest frame up to `frame` that shows it."""
-    found = torch.full_like(next(iter(centres.values())), torch.nan)
-    for seen in sorted((t for t in centres if t <= frame), reverse=True):
-        found = torch.where(found.isnan(), centres[seen], found)
-    return found
+    """Where each object's centre should be in `frame`: the last one, moved on by the last step."""
+    last = centres[frame - 1]
+    return last + (last - centres.get(frame - 2, last)).nan_to_num(0)
 
 
 def centres_of(shares: Float[Tensor, "k h w"], least: float = 0.5) -> Float[Tensor, "k 2"]:

@@ -37,8 +37,6 @@ XMEM_NAMES = [
     (r"^decoder\.hidden_update\.g8_conv\.", "decoder.see_middle."),
     (r"^decoder\.hidden_update\.g4_conv\.", "decoder.see_fine."),
     (r"^value_encoder\.hidden_reinforce\.", "value_encoder.sensory."),
-    (r"\.attention\.ChannelGate\.mlp\.1\.", ".attention.channel.0."),
-    (r"\.attention\.ChannelGate\.mlp\.3\.", ".attention.channel.2."),
 ]
 
 NAMES = {"stcn": STCN_NAMES, "xmem": XMEM_NAMES}

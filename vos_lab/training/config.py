@@ -30,7 +30,7 @@ class Stage:
 class Config:
     """A training run; see the files in `configs`."""
 
-    model: str  # a preset: stcn, stcn-small, stcn-tiny
+    model: str  # a preset, see models.presets
     stages: list[Stage]
     init: str = "random"  # or imagenet, a model that ships, or a file of weights
     seed: int = 0

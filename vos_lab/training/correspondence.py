@@ -1,5 +1,8 @@
 """Training the matching itself, beside the masks (Zhang et al. 2023, arXiv 2304.06211): what the losses on keys are fed."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
@@ -43,21 +46,32 @@ class Correspondence(nn.Module):
         """
         keys = self.keys(features)  # (b,t,c,h,w)
         temporal = cross_view = object_level = keys.new_zeros(())
-        if self.config.temporal or self.config.cross_view:
+        pixel_level = bool(self.config.temporal or self.config.cross_view)
+        if pixel_level:
             seen, theta = second_view(frames)
             keys2 = self.view2_keys(model, seen)
-            with torch.autocast(frames.device.type, enabled=False):  # distances of keys need all their digits
+        with torch.autocast(frames.device.type, enabled=False):  # distances of keys need all their digits
+            if pixel_level:
                 temporal, cross_view, *_ = pixel_correspondence(keys, keys2, theta)
-        if self.config.object_level:
-            maps = object_maps(masks, model.stride)  # (b,t,k,h,w)
-            if self.config.discovered:
-                found = [follow_regions(*clip) for clip in zip(keys.detach(), regions, maps.sum(2))]  # each (t,_,h,w)
-                most = max(x.shape[1] for x in found)
-                found = torch.stack([F.pad(x, (0, 0, 0, 0, 0, most - x.shape[1])) for x in found])  # (b,t,most,h,w)
-                maps = torch.cat([maps, found], 2)
-            with torch.autocast(frames.device.type, enabled=False):
-                object_level = object_correspondence(keys, maps)
+            if self.config.object_level:
+                object_level = object_correspondence(keys, self.maps(keys, masks, regions, model.stride))
         return temporal, cross_view, object_level
+
+    def maps(
+        self,
+        keys: Float[Tensor, "b t c h w"],
+        masks: Int64[Tensor, "b t H W"],
+        regions: Int64[Tensor, "b t h2 w2"] | None,
+        stride: int,
+    ) -> Float[Tensor, "b t k h w"]:
+        """Of annotated objects and, where the config says so, of those that are discovered."""
+        maps = object_maps(masks, stride)  # (b,t,k,h,w)
+        if self.config.discovered:
+            found = [follow_regions(*clip) for clip in zip(keys.detach(), regions, maps.sum(2))]  # each (t,_,h,w)
+            most = max(x.shape[1] for x in found)
+            found = torch.stack([F.pad(x, (0, 0, 0, 0, 0, most - x.shape[1])) for x in found])  # (b,t,most,h,w)
+            maps = torch.cat([maps, found], 2)
+        return maps
 
     def keys(self, features: Features | XMemFeatures) -> Float[Tensor, "b t c h w"]:
         if self.head is None:
@@ -66,10 +80,12 @@ class Correspondence(nn.Module):
         return self.head(features.deep.flatten(0, 1)).float().unflatten(0, (b, t))
 
     def view2_keys(self, model: STCN | XMem, frames: Float[Tensor, "b t 3 H W"]) -> Float[Tensor, "b t c h w"]:
-        """Only frame 0 of view 2 is trained; the others give pseudo-labels."""
-        first = self.encode(model, frames[:, :1])
-        with torch.no_grad():
-            rest = self.encode(model, frames[:, 1:])
+        """Only frame 0 of view 2 is trained; the others give pseudo-labels. Batch norm's running statistics, which the tracker
+        will use, do not see view 2: it would shift them, whatever the loss does."""
+        with still_statistics(model):
+            first = self.encode(model, frames[:, :1])
+            with torch.no_grad():
+                rest = self.encode(model, frames[:, 1:])
         return torch.cat([first, rest], 1)
 
     def encode(self, model: STCN | XMem, frames: Float[Tensor, "b t 3 H W"]) -> Float[Tensor, "b t c h w"]:
@@ -98,8 +114,24 @@ def second_view(
     zero = torch.zeros(b)
     theta = torch.stack([torch.stack([flip * side, zero, x], 1), torch.stack([zero, side, y], 1)], 1).to(frames)  # (b,2,3)
     images = frames.flatten(0, 1)
-    where = F.affine_grid(theta.repeat_interleave(t, 0), list(images.shape), align_corners=False)
-    return F.grid_sample(images, where, padding_mode="border", align_corners=False).unflatten(0, (b, t)), theta
+    with torch.autocast(frames.device.type, enabled=False):  # or the view would lie beside its theta
+        where = F.affine_grid(theta.repeat_interleave(t, 0), list(images.shape), align_corners=False)
+        seen = F.grid_sample(images, where, padding_mode="border", align_corners=False)
+    return seen.unflatten(0, (b, t)), theta
+
+
+@contextmanager
+def still_statistics(model: nn.Module) -> Iterator[None]:
+    """Batch norm normalises by the batch, as in training, but its running statistics stay as they are."""
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta):
+            norm.momentum = momentum
 
 
 def object_maps(masks: Int64[Tensor, "b t H W"], stride: int) -> Float[Tensor, "b t k h w"]:

@@ -1,7 +1,7 @@
 """Experiments: variants of one training, several seeds each, the same steps and data; one table that grows run by run."""
 
 import csv
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -45,13 +45,14 @@ class Experiment:
     def __post_init__(self):
         if self.baseline not in self.variants:
             raise InputError(f"baseline={self.baseline} is none of the variants: choose {', '.join(self.variants)}")
+        if not 1 <= self.every < self.length:
+            raise InputError(f"every={self.every}, length={self.length}: wanted matches at some frame of each clip")
 
     def run(self, variant: str, seed: int) -> Config:
         """The config of one run."""
         photographs = [f"photographs={self.photographs}"] if self.photographs else []
         config = load_config(self.config, [*self.settings, *photographs, *self.variants[variant], f"seed={seed}"])
-        config.stages = self.stages or config.stages
-        return config
+        return replace(config, stages=self.stages) if self.stages else config
 
 
 def load_experiment(name: str | Path, overrides: list[str] | None = None) -> Experiment:
@@ -74,18 +75,31 @@ def run_experiment(experiment: Experiment, out: Path, table: Path, root: str = "
     """Every run that the table does not hold yet: train in OUT/VARIANT-SEED, score, add its rows to the table (CSV).
 
     Seed by seed, so that an unfinished table compares all variants. root: of real clips (DAVIS), which are scored as well.
+    Raises InputError where the table holds runs of another length, and for real clips that were trained on.
     """
     runs = {(variant, seed): experiment.run(variant, seed) for seed in experiment.seeds for variant in experiment.variants}
     rows = read_table(table)
-    missing = [run for run in runs if not any((row["variant"], row["seed"]) == run for row in rows)]
-    groups = scored_clips(experiment, root, clips) if missing else {}
-    for variant, seed in progress(missing, desc="experiment", unit="run"):
+    for row in rows:
+        config = runs.get((row["variant"], row["seed"]))
+        if config and config.steps != row["steps"]:
+            raise InputError(f"{table} holds runs of {row['steps']} steps, these have {config.steps}: choose another --table")
+    groups = ["world", *STRESS, *(["real"] if root else [])]
+    held = {(row["variant"], row["seed"], row["group"]) for row in rows}
+    missing = {run: [group for group in groups if (*run, group) not in held] for run in runs}
+    missing = {run: wanted for run, wanted in missing.items() if wanted}
+    found = scored_clips(experiment, root, clips) if missing else {}
+    seen = {source for config in runs.values() for stage in config.stages for source in stage.data}
+    if root and missing and "davis" in seen:
+        left_out = set.intersection(*(set(config.leave_out) for config in runs.values()))
+        if trained := [clip.name for clip in found["real"] if clip.name not in left_out]:
+            raise InputError(f"{', '.join(trained[:3])} were trained on: name others with --clips, and leave_out= in settings")
+    for (variant, seed), wanted in progress(missing.items(), desc="experiment", unit="run"):
         config = runs[variant, seed]
         weights = train(config, out / f"{variant}-{seed}")
         model = load_model(config.model, weights)
         facts = parsed(weights.with_suffix(".json").read_text(encoding="utf-8"), weights)
-        for group, group_clips in groups.items():
-            for clip in progress(group_clips, desc=f"scoring {group}", unit="clip"):
+        for group in wanted:
+            for clip in progress(found[group], desc=f"scoring {group}", unit="clip"):
                 row = {"variant": variant, "seed": seed, "group": group, "clip": clip.name}
                 rows.append({**row, **measure(model, clip, experiment.every), "steps": facts["steps"], "hours": facts["hours"]})
         write_table(table, rows)
@@ -147,20 +161,23 @@ def summary(rows: list[dict], baseline: str, measures: tuple[str, ...] = ("J&F",
     lines = []
     for group in dict.fromkeys(row["group"] for row in rows):
         for variant in dict.fromkeys(row["variant"] for row in rows):
-            line, count = [], 0
+            line = []
             for name in measures:
                 ours, theirs = (values(rows, group, v, name) for v in (variant, baseline))
-                seeds = sorted(set(ours) & set(theirs))
-                count = len(ours)
-                mean = np.nanmean([list(clips.values()) for clips in ours.values()])
-                difference = ""
-                if variant != baseline and seeds:
-                    pairs = np.array([[ours[seed][clip] - theirs[seed][clip] for clip in ours[seed]] for seed in seeds])
-                    if not np.isnan(pairs).all():
-                        difference = "{:+.3f} [{:+.3f}, {:+.3f}]".format(*interval(pairs))
-                line += [f"{mean:.3f}", difference]
-            lines.append([group, variant, str(count), *line])
+                numbers = [x for clips in ours.values() for x in clips.values() if not np.isnan(x)]
+                pairs = paired(ours, theirs) if variant != baseline else np.zeros((0, 0))
+                difference = "{:+.3f} [{:+.3f}, {:+.3f}]".format(*interval(pairs)) if pairs.size else ""
+                line += [f"{np.mean(numbers):.3f}" if numbers else "-", difference]
+            lines.append([group, variant, str(len(ours)), *line])
     return header, lines
+
+
+def paired(ours: dict[int, dict[str, float]], theirs: dict[int, dict[str, float]]) -> np.ndarray:
+    """Differences (seeds, clips), of the seeds that both have and the clips that all of these have."""
+    seeds = sorted(set(ours) & set(theirs))
+    clips = sorted(set.intersection(*(set(run[seed]) for run in (ours, theirs) for seed in seeds))) if seeds else []
+    found = np.array([[ours[seed][clip] - theirs[seed][clip] for clip in clips] for seed in seeds])
+    return found[:, ~np.isnan(found).any(0)] if found.size else np.zeros((0, 0))
 
 
 def values(rows: list[dict], group: str, variant: str, name: str) -> dict[int, dict[str, float]]:
@@ -172,11 +189,22 @@ def values(rows: list[dict], group: str, variant: str, name: str) -> dict[int, d
     return found
 
 
-def interval(differences: np.ndarray, draws: int = 5000) -> tuple[float, float, float]:
-    """Mean and 95 % interval of differences (seeds, clips), seeds and clips drawn anew with replacement (bootstrap)."""
-    rng = np.random.default_rng(0)
-    seeds, clips = differences.shape
-    means = [
-        np.nanmean(differences[np.ix_(rng.integers(seeds, size=seeds), rng.integers(clips, size=clips))]) for _ in range(draws)
-    ]
-    return float(np.nanmean(differences)), *(float(x) for x in np.nanpercentile(means, [2.5, 97.5]))
+def interval(differences: np.ndarray) -> tuple[float, float, float]:
+    """Mean and 95 % interval of paired differences (seeds, clips): for other seeds and other clips than these.
+
+    Both are drawn at random, so both variances count: of the seeds' means and of the clips' means, each over its number;
+    t-distributed with Satterthwaite's degrees of freedom. With one seed the interval speaks of other clips alone.
+    """
+    from scipy.stats import t
+
+    parts = []
+    for axis in (0, 1):
+        means = differences.mean(axis)  # of each clip, then of each seed
+        if len(means) > 1:
+            parts.append((means.var(ddof=1) / len(means), len(means) - 1))
+    mean, total = float(differences.mean()), sum(part for part, _ in parts)
+    if not total:
+        return mean, mean, mean
+    freedom = total**2 / sum(part**2 / df for part, df in parts)
+    half = float(t.ppf(0.975, freedom)) * total**0.5
+    return mean, mean - half, mean + half

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -60,6 +61,8 @@ def train(config: Config, out: str | Path, watch: Callable[[dict, nn.Module], No
     torch.set_flush_denormal(True)  # sharp affinities hold numbers below 1e-38, with which a CPU computes ten times as slowly
     torch.manual_seed(config.seed)
     state = checkpoint.load(out / "checkpoint.pt") if (out / "checkpoint.pt").exists() else None
+    if state and "rollout" not in state:
+        raise InputError(f"{out / 'checkpoint.pt'} is of an older version: delete it to start from the beginning")
     rollout = Rollout(build(config.model) if state else initial_model(config), config)
     if config.channels_last:
         rollout.model.to(memory_format=torch.channels_last)
@@ -76,7 +79,6 @@ def train(config: Config, out: str | Path, watch: Callable[[dict, nn.Module], No
             average.load_state_dict(state["average"])
         if accelerator.scaler:
             accelerator.scaler.load_state_dict(state["scaler"])
-        torch.set_rng_state(state["random"])
         done, seconds = state["step"], state["seconds"]
     parallel, optimizer = accelerator.prepare(rollout, optimizer)
     kept.to(accelerator.device)
@@ -96,6 +98,8 @@ def train(config: Config, out: str | Path, watch: Callable[[dict, nn.Module], No
             lr = learning_rate(config, done)
             for group in optimizer.param_groups:
                 group["lr"] = lr
+            # what a step draws (views, anchors, references) depends on its number alone, whether or not the run was resumed
+            torch.manual_seed(int(np.random.SeedSequence([config.seed, done]).generate_state(1)[0]))
             losses, gradient = backward(parallel, batch, done, config, accelerator)
             # one number per process is enough for all to agree: on the mean losses, and on whether to stop
             *losses, stop = accelerator.reduce(torch.cat([losses, losses.new_tensor([asked()])]), "mean").tolist()
@@ -128,7 +132,6 @@ def train(config: Config, out: str | Path, watch: Callable[[dict, nn.Module], No
                     "optimizer": optimizer.state_dict(),
                     "average": average.state_dict() if average else None,
                     "scaler": accelerator.scaler.state_dict() if accelerator.scaler else None,
-                    "random": torch.get_rng_state(),
                     "log": log.state(),
                 }
                 checkpoint.save(out / "checkpoint.pt", state)

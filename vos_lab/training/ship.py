@@ -92,8 +92,9 @@ def ship(
 
 def finished(run: Path) -> tuple[Path, dict]:
     """The weights of a run and the facts about it."""
-    facts = next(iter(run.glob("*.json")), None)
-    if facts is None:
+    config = run / "config.yaml"
+    facts = run / f"{load_config(config).model}.json" if config.exists() else config
+    if not facts.with_suffix(".json").exists():
         raise InputError(f"{run} holds no finished run: its NAME.json is written at the end of training")
     return facts.with_suffix(".safetensors"), json.loads(facts.read_text())
 
