@@ -47,6 +47,24 @@ def test_both_stages_run_and_hand_over(tmp_path):
     assert not torch.equal(model.state_dict()[trained].half(), state[trained])
 
 
+def test_xmems_stages_run_and_hand_over(tmp_path):
+    """At the published size; four frames in place of eight, since the small data set holds no longer clips of YouTube-VOS."""
+    stage = ["stages.0.steps=10", "stages.0.batch=2", "stages.0.size=32", "hardest_from=5", "hardest_to=15"]
+    images = static_images(tmp_path / "static")
+    static = load_config("xmem-static", [*SMALL, *stage, "init=random", f"static={images}"])
+    first = train(static, tmp_path / "first")
+    main = [f"init={first}", f"davis={davis_2017(tmp_path / 'd')}", f"youtube_vos={youtube_vos(tmp_path / 'y')}"]
+    config = load_config("xmem-main", [*SMALL, *stage, *main, "stages.0.steps=5", "log_every=5", "stages.0.frames=4"])
+    assert (config.references, config.stages[0].objects, load_config("xmem-main").stages[0].frames) == (3, 3, 8)
+    second = train(config, tmp_path / "second")
+    assert np.isfinite(read_log(tmp_path / "second")[-1]["total"])
+    assert load_model("xmem", weights=second).sensory_channels == 64
+    before, after = load_file(first), load_file(second)
+    for trained in ("key_encoder.conv1.weight", "decoder.sensory.transform.weight", "value_encoder.sensory.transform.weight"):
+        assert not torch.equal(before[trained], after[trained])
+    assert after["value_encoder.backbone.conv1.weight"].shape[1] == 5
+
+
 def test_data_sets_that_are_not_given_are_named(tmp_path, as_user):
     with pytest.raises(InputError, match="add davis=FOLDER"):
         train(load_config("stcn-main", [*SMALL, "init=random"]), tmp_path / "run")

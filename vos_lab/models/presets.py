@@ -30,6 +30,7 @@ PRESETS = {
         pool=False,
     ),
     "xmem": {},
+    "xmem-single": dict(single_object=True),
     "xmem-small": dict(
         key_depth=18,
         value_depth=10,

@@ -29,7 +29,7 @@ class XMemFeatures(NamedTuple):
 
 
 class XMem(nn.Module):
-    """The published network by default: 62.2 M parameters. The last four arguments make it smaller, as STCN's do."""
+    """The published network by default: 62.2 M parameters. single_object and the last four arguments are as STCN's."""
 
     precision = "fp32"  # or "auto": tracked in bfloat16 where the hardware computes with it
     matching = {"kind": "anisotropic", "top_k": 30}
@@ -42,6 +42,7 @@ class XMem(nn.Module):
         key_channels: int = 64,
         value_channels: int = 512,
         sensory_channels: int = 64,
+        single_object: bool = False,
         *,
         key_widths: tuple[int, int, int] = (64, 128, 256),
         value_widths: tuple[int, int, int] = (64, 128, 256),
@@ -51,6 +52,7 @@ class XMem(nn.Module):
         super().__init__()
         self.stride = 16 if pool else 8  # pixels per cell
         self.sensory_channels = sensory_channels
+        self.single_object = single_object
         self.key_encoder = ResNet(key_depth, widths=key_widths, pool=pool)
         fine, middle, deep = self.key_encoder.channels
         self.key_proj = conv3x3(deep, key_channels)
@@ -58,7 +60,7 @@ class XMem(nn.Module):
         self.selection_proj = conv3x3(deep, key_channels)
         nn.init.orthogonal_(self.key_proj.weight)
         nn.init.zeros_(self.key_proj.bias)
-        backbone = ResNet(value_depth, 5, widths=value_widths, pool=pool)
+        backbone = ResNet(value_depth, 4 if single_object else 5, widths=value_widths, pool=pool)
         self.value_encoder = ValueEncoder(backbone, deep, value_channels, sensory_channels)
         self.decoder = Decoder(deep, middle, fine, value_channels, sensory_channels, decoder_channels, self.stride)
 
@@ -83,7 +85,7 @@ class XMem(nn.Module):
         """What to remember of each object, and its sensory memory after this deep update."""
         b, k = masks.shape[:2]
         deep = features.deep.repeat_interleave(k, dim=0)  # (b*k,c3,h,w)
-        value, sensory = self.value_encoder(masks_planes(image, masks), deep, sensory.flatten(0, 1))
+        value, sensory = self.value_encoder(masks_planes(image, masks, self.single_object), deep, sensory.flatten(0, 1))
         return value.unflatten(0, (b, k)), sensory.unflatten(0, (b, k))
 
     def decode(
@@ -119,7 +121,7 @@ class ValueEncoder(nn.Module):
         self.sensory = SensoryCell(outputs, sensory)
 
     def forward(
-        self, seen: Float[Tensor, "b 5 H W"], deep: Float[Tensor, "b c3 h w"], sensory: Float[Tensor, "b cs h w"]
+        self, seen: Float[Tensor, "b inputs H W"], deep: Float[Tensor, "b c3 h w"], sensory: Float[Tensor, "b cs h w"]
     ) -> tuple[Float[Tensor, "b cv h w"], Float[Tensor, "b cs h w"]]:
         value = self.fuser(deep, self.backbone(seen)[2])
         return value, self.sensory(value, sensory)

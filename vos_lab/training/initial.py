@@ -9,10 +9,11 @@ from ..errors import InputError
 from ..models.load import SHIPPED, load_strictly, read_state, shipped_weights
 from ..models.presets import build
 from ..models.stcn import STCN
+from ..models.xmem import XMem
 from .config import Config
 
 
-def initial_model(config: Config) -> STCN:
+def initial_model(config: Config) -> nn.Module:
     """init: random · imagenet (torchvision's ResNets, downloaded) · the name of a model that ships · a file of weights."""
     if config.init == "random":
         return build(config.model)
@@ -29,7 +30,7 @@ def initial_model(config: Config) -> STCN:
     return model
 
 
-def with_imagenet(model: STCN) -> STCN:
+def with_imagenet(model: STCN | XMem) -> STCN | XMem:
     """Both encoders from torchvision's ImageNet weights; the value encoder's mask planes are orthogonal, as STCN begins."""
     import torchvision
 
