@@ -77,7 +77,7 @@ def cell_labels(masks: Integer[Tensor, "*b H W"], stride: int, purity: float = 0
 class TrackMatches(NamedTuple):
     """False matches in a whole track: the mean affinity mass over its query cells, by kind, and how many cells there were.
 
-    total, right: over all pure query cells · background_as_foreground: over cells of the background · foreground_as_background,
+    total: over all pure query cells · background_as_foreground: over cells of the background · foreground_as_background,
     wrong_instance: over cells of objects. nan where there are no such cells.
     """
 

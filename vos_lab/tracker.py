@@ -31,7 +31,8 @@ class Group:
     bank: MemoryBank
     sensory: Tensor | None = None  # (1,k,cs,h,w), of models that have such a memory
     sensed: Tensor | None = None  # the same after the current frame, if that is not remembered
-    centres: dict[int, Float[Tensor, "k 2"]] = field(default_factory=dict)  # of each object in each frame, for a MotionPrior
+    share: Float[Tensor, "1 k h w"] | None = None  # for a MotionPrior: of each cell of the current frame, and below,
+    centres: dict[int, Float[Tensor, "k 2"]] = field(default_factory=dict)  # of each object in each frame
 
 
 class Tracker:
@@ -211,6 +212,7 @@ class Tracker:
         if self.prior is not None:
             shares = F.avg_pool2d(F.pad(self._prob[1:], self._padding), self.model.stride)  # (k,h,w)
             for group, share in zip(self.groups, shares.split([len(group.ids) for group in self.groups])):
+                group.share = share[None]
                 found, before = centres_of(share), group.centres.get(self.frame - 1)
                 group.centres[self.frame] = found if before is None else torch.where(found.isnan(), before, found)
         return self._prob
@@ -236,11 +238,10 @@ class Tracker:
             else:
                 values, deep = self.model.encode_value(self._image, self._features, masks), [None] * len(sizes)
         reach = getattr(self._features, "shrinkage", None), getattr(self._features, "selection", None)
-        shares = F.avg_pool2d(masks, self.model.stride).split(sizes, dim=1)  # each (1,k,h,w)
         values = values.to(masks).split(sizes, dim=1)
-        for group, frames, value, updated, share in zip(self.groups, staying, values, deep, shares):
+        for group, frames, value, updated in zip(self.groups, staying, values, deep):
             if self.frame in frames:
-                group.bank.write(self.frame, self._features.key, value, *reach, share)
+                group.bank.write(self.frame, self._features.key, value, *reach, group.share)
                 group.sensory = updated
 
     def _to_ids(self, prob: Float[Tensor, "classes H W"]) -> UInt8[np.ndarray, "H W"]:

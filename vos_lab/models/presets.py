@@ -6,19 +6,20 @@ from ..errors import InputError
 from .stcn import STCN
 from .xmem import XMem
 
+SMALL = dict(
+    key_depth=18,
+    value_depth=10,
+    key_channels=64,
+    value_channels=96,
+    key_widths=(32, 64, 160),
+    value_widths=(16, 48, 96),
+    decoder_channels=(96, 64, 32),
+    pool=False,
+)
 PRESETS = {
     "stcn": {},  # as published
     "stcn-single": dict(single_object=True),  # its first training stage
-    "stcn-small": dict(
-        key_depth=18,
-        value_depth=10,
-        key_channels=64,
-        value_channels=96,
-        key_widths=(32, 64, 160),
-        value_widths=(16, 48, 96),
-        decoder_channels=(96, 64, 32),
-        pool=False,
-    ),
+    "stcn-small": SMALL,
     "stcn-tiny": dict(
         key_depth=10,
         value_depth=10,
@@ -31,17 +32,7 @@ PRESETS = {
     ),
     "xmem": {},
     "xmem-single": dict(single_object=True),
-    "xmem-small": dict(
-        key_depth=18,
-        value_depth=10,
-        key_channels=64,
-        value_channels=96,
-        sensory_channels=32,
-        key_widths=(32, 64, 160),
-        value_widths=(16, 48, 96),
-        decoder_channels=(96, 64, 32),
-        pool=False,
-    ),
+    "xmem-small": {**SMALL, "sensory_channels": 32},
 }
 
 

@@ -158,11 +158,6 @@ class Decoder(nn.Module):
         half = self.up_16_8(middle, coarse)
         quarter = self.up_8_4(fine, half)
         logit = self.pred(F.relu(quarter))
-        seen = self.see_coarse(coarse) + self.see_middle(shrink(half, 2))
-        seen = seen + self.see_fine(shrink(torch.cat([quarter, logit], 1), 4))
+        seen = self.see_coarse(coarse) + self.see_middle(F.avg_pool2d(half, 2))
+        seen = seen + self.see_fine(F.avg_pool2d(torch.cat([quarter, logit], 1), 4))
         return double(logit, self.last_zoom), self.sensory(seen, sensory)
-
-
-def shrink(x: Float[Tensor, "b c H W"], times: int) -> Float[Tensor, "b c h w"]:
-    """The mean over times x times pixels."""
-    return F.avg_pool2d(x, times)

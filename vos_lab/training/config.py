@@ -128,12 +128,17 @@ def load_config(name: str | Path, overrides: list[str] | None = None) -> Config:
 
     Raises InputError for unknown names and values of the wrong type.
     """
-    path = CONFIGS / f"{name}.yaml"
+    return typed(Config, *settings(name, CONFIGS, "config", overrides))
+
+
+def settings(name: str | Path, folder: Path, what: str, overrides: list[str] | None) -> tuple[dict, str]:
+    """What the YAML file of this name in `folder`, or at this path, says once the overrides are put in; and its path."""
+    path = folder / f"{name}.yaml"
     if not path.is_file():
         path = Path(name)
     if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in CONFIGS.glob("*.yaml")))
-        raise InputError(f"there is no config '{name}': choose {known}, or give a path to a YAML file")
+        known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))
+        raise InputError(f"there is no {what} '{name}': choose {known}, or give a path to a YAML file")
     try:
         values = parsed(path.read_text(encoding="utf-8"), path)
     except UnicodeDecodeError:
@@ -145,7 +150,7 @@ def load_config(name: str | Path, overrides: list[str] | None = None) -> Config:
         if not equals:
             raise InputError(f"'{override}' sets nothing: write key=value, for example lr=1e-4")
         put(values, key.split("."), parsed(text, override), override)
-    return typed(Config, values, str(path))
+    return values, str(path)
 
 
 def parsed(text: str, where: str | Path) -> Any:

@@ -17,13 +17,13 @@ from ..metrics import evaluate, text_table
 from ..models import load_model
 from ..progress import progress
 from ..tracker import Tracker
-from .config import Config, Stage, load_config, parsed, put, typed
+from .config import Config, Stage, load_config, parsed, settings, typed
 from .loop import train
 
 EXPERIMENTS = Path(__file__).with_name("experiments")
 MEASURES = ("J&F", "J", "F", "false", "background_as_foreground", "foreground_as_background", "wrong_instance", "pck", "delta")
 FIELDS = ("variant", "seed", "group", "clip", *MEASURES, "steps", "hours")
-STRESS = {"look-alike": {"similarity": 1.0}, "occlusion": {"occlusion": 1.0}}  # knobs of the world, as shares of their range
+STRESS = {"look-alike": "similarity", "occlusion": "occlusion"}  # group -> the knob of the world that is at its highest
 FIRST_WORLD = 1000  # training renders from FIRST_SEED = 10,000 on, and the worlds below 1000 are for choosing recipes
 
 
@@ -57,18 +57,7 @@ class Experiment:
 
 def load_experiment(name: str | Path, overrides: list[str] | None = None) -> Experiment:
     """The committed experiment of this name, or a YAML file, with overrides as `seeds=[0,1]` or `stages.0.steps=100`."""
-    path = EXPERIMENTS / f"{name}.yaml"
-    path = path if path.is_file() else Path(name)
-    if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in EXPERIMENTS.glob("*.yaml")))
-        raise InputError(f"there is no experiment '{name}': choose {known}, or give a path to a YAML file")
-    values = parsed(path.read_text(encoding="utf-8"), path)
-    for override in overrides or []:
-        key, equals, text = override.partition("=")
-        if not equals:
-            raise InputError(f"'{override}' sets nothing: write key=value, for example seeds=[0,1,2]")
-        put(values, key.split("."), parsed(text, override), override)
-    return typed(Experiment, values, str(path))
+    return typed(Experiment, *settings(name, EXPERIMENTS, "experiment", overrides))
 
 
 def run_experiment(experiment: Experiment, out: Path, table: Path, root: str = "", clips: list[str] | None = None) -> None:
@@ -110,10 +99,8 @@ def scored_clips(experiment: Experiment, root: str, names: list[str] | None) -> 
     """group -> clips that no run has seen; real ones at every second frame."""
     seeds = range(FIRST_WORLD, FIRST_WORLD + experiment.clips)
     groups = {"world": [World(seed) for seed in seeds]}
-    for group, knobs in STRESS.items():
-        about = World.knobs()
-        high = {name: about[name]["low"] + share * (about[name]["high"] - about[name]["low"]) for name, share in knobs.items()}
-        groups[group] = [World(seed, **high) for seed in seeds]
+    for group, knob in STRESS.items():
+        groups[group] = [World(seed, **{knob: World.knobs()[knob]["high"]}) for seed in seeds]
     found = {group: [world.clip(experiment.length, (240, 432), objects=3) for world in ws] for group, ws in groups.items()}
     if root:
         davis = DAVIS(root)
