@@ -3,6 +3,7 @@
 from torch import nn
 
 from ..errors import InputError
+from ..memory import LongTerm
 from .stcn import STCN
 from .xmem import XMem
 
@@ -43,4 +44,5 @@ def build(name: str, **changes) -> nn.Module:
     model = (XMem if name.startswith("xmem") else STCN)(**{**PRESETS[name], **changes})
     if not PRESETS[name].get("pool", True):  # the small ones
         model.precision = "auto"
+        model.policy = LongTerm(every=5, min_working=3, max_working=6)  # as good here as EveryNth(5), and it does not grow
     return model
