@@ -168,6 +168,7 @@ class Tracker:
         track = Track(
             masks, clip.name, object_ids=list(first_seen), first_frame=start, stride=self.model.stride, matching=self.matching
         )
+        track.clip = clip if record else None
         began = time.perf_counter()
         for t in progress(range(start, len(clip)), desc=clip.name, unit="frame"):
             image = clip.images(t, t + 1)[0]
@@ -270,10 +271,10 @@ def first_frames(clip: Clip) -> dict[int, int]:
 class Track:
     """What a tracker found in a clip.
 
-    masks: uint8 (T,H,W) ids · seconds: wall time · stride: pixels per cell · with record=True: keys of each frame (1,c,h,w),
-    its reach (shrinkage (1,1,h,w) and selection (1,c,h,w)) where the model has one, and for each frame and object id what was
-    in memory when that frame was read: memory, the frames · long_term, the origin of each cell, frame * h*w + cell, and its
-    shrinkage (1,1,n).
+    masks: uint8 (T,H,W) ids · seconds: wall time · stride: pixels per cell · with record=True: clip, keys of each frame
+    (1,c,h,w), its reach (shrinkage (1,1,h,w) and selection (1,c,h,w)) where the model has one, and for each frame and object
+    id what was in memory when that frame was read: memory, the frames · long_term, the origin of each cell, frame * h*w +
+    cell, and its shrinkage (1,1,n).
     """
 
     masks: UInt8[np.ndarray, "T H W"]
@@ -283,6 +284,7 @@ class Track:
     first_frame: int = 0
     stride: int = 1
     matching: dict = field(default_factory=dict)
+    clip: Clip | None = None
     keys: dict[int, Float[Tensor, "1 c h w"]] = field(default_factory=dict)
     reach: dict[int, tuple[Float[Tensor, "1 1 h w"], Float[Tensor, "1 c h w"]]] = field(default_factory=dict)
     memory: dict[int, dict[int, list[int]]] = field(default_factory=dict)

@@ -1,6 +1,17 @@
-"""Pictures that answer a question."""
+"""Pictures that answer a question: plots (matplotlib) and widgets (anywidget). Each loads when first used."""
 
-from .plots import affinity_of_pixel
-from .training import TrainingPlot
+from ..lazy import lazy
 
-__all__ = ["TrainingPlot", "affinity_of_pixel"]
+HOMES = {
+    "affinity_of_pixel": "plots",
+    "TrainingPlot": "training",
+    "AffinityExplorer": "widgets.explorer",
+    "FalseMatchAtlas": "widgets.atlas",
+    "MemorySurgery": "widgets.surgery",
+    "MaskPainter": "widgets.painter",
+    "TrackPlayer": "widgets.player",
+    "TrainingMonitor": "widgets.monitor",
+    "export": "export",
+}
+
+__getattr__, __dir__, __all__ = lazy(__name__, HOMES, ("plots",))

@@ -1,0 +1,71 @@
+"""Every exercise: right answers in any form pass, each known wrong answer loses points and is told its own mistake."""
+
+import importlib
+import pkgutil
+
+import numpy as np
+import pytest
+import torch
+
+from vos_lab import InputError
+from vos_lab.labs import check, exercises
+from vos_lab.labs.checks import difference, load_exercise
+
+NAMES = [
+    f"{module.name[1:]}.{short}"
+    for module in pkgutil.iter_modules(exercises.__path__)
+    for short in importlib.import_module(f"{exercises.__name__}.{module.name}").EXERCISES
+]
+WRONG = [(name, message) for name in NAMES for message in load_exercise(name).wrong]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_right_answer_has_all_points_in_other_forms_too(name):
+    right = load_exercise(name).right
+
+    def as_double(*arguments):
+        return right(*(x.double() if isinstance(x, torch.Tensor) and x.is_floating_point() else x for x in arguments))
+
+    def as_numbers(*arguments):
+        output = right(*arguments)
+        return output.tolist() if isinstance(output, (torch.Tensor, np.ndarray)) else output
+
+    for answer in (right, as_double, as_numbers):
+        result = check(name, answer, seed=3)
+        assert result.passed, result
+    assert str(check(name, right)) == str(check(name, right))
+
+
+@pytest.mark.parametrize("name, message", WRONG, ids=[f"{name}-{i}" for i, (name, _) in enumerate(WRONG)])
+def test_a_wrong_answer_loses_points_and_is_told_its_own_mistake(name, message):
+    result = check(name, load_exercise(name).wrong[message])
+    assert not result.passed and message in [said for _, said in result.messages], result
+
+
+def test_what_students_do():
+    def boom(k, q):
+        raise ZeroDivisionError("oh")
+
+    def in_place(k, q):
+        k.zero_()
+
+    said = lambda answer: check("02.l2", answer).messages[0][1]
+    assert said(boom) == "raised ZeroDivisionError: oh"
+    assert "in place" in said(in_place)
+    assert said(lambda k, q: None) == "returns nothing (None)"
+    assert said(lambda k, q: k[0]) == "returns shape (8, 12), wanted (1, 12, 7)"
+    assert said(lambda k, q: torch.full((1, 12, 7), float("nan"))) == "returns NaN"
+    assert said(lambda k, q: "?") == "returns a str, wanted a Tensor"
+    assert said(lambda k, q: torch.zeros(1, 12, 7)).startswith("100% of the numbers are off, by up to ")
+    assert check("02.l2", lambda k, q: 0).points == 0
+    with pytest.raises(InputError, match="no exercise '02.nothing'"):
+        check("02.nothing", None)
+
+
+def test_numbers_may_come_in_any_form():
+    wanted = torch.tensor([1.0, 2.0])
+    for output in (wanted, wanted.double(), wanted.numpy(), [1, 2], (1.0, 2.0)):
+        assert difference(output, wanted, 1e-6) is None
+    assert difference(2, 2.0, 1e-6) is None and difference(True, True, 1e-6) is None
+    assert "item b: " in difference({"a": 1, "b": 2}, {"a": 1, "b": 3}, 1e-6)
+    assert difference([1, 2], (1, 3), 1e-6).startswith("item 1: ")

@@ -1,0 +1,161 @@
+"""Checks that name the mistake.
+
+An exercise knows a right answer and plausible wrong ones. A student's function gets fresh inputs; what it returns is compared
+with what the right answer returns. Where they differ, and the student's output is that of a known wrong answer, the check says
+what that one got wrong; so the list of wrong answers is the list of mistakes that are recognised by name.
+"""
+
+import copy
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..errors import InputError
+
+
+@dataclass(frozen=True)
+class Part:
+    """What is asked for, its points, and inputs(rng) -> the arguments of each call that shows it."""
+
+    title: str
+    points: int
+    inputs: Callable[[np.random.Generator], list[tuple]]
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """right: the reference answer, a function. wrong: what the message says of a mistake -> a function that makes it.
+
+    An answer that is no function (a number, a choice) is asked once, without arguments.
+    """
+
+    right: Callable
+    parts: list[Part]
+    wrong: dict[str, Callable] = field(default_factory=dict)
+    tolerance: float = 1e-4
+
+
+@dataclass(frozen=True)
+class Result:
+    """What an answer earned; messages: (part, what is wrong with it), of the parts that were not."""
+
+    exercise: str
+    points: int
+    possible: int
+    messages: list[tuple[str, str]]
+
+    @property
+    def passed(self) -> bool:
+        return self.points == self.possible
+
+    def __str__(self) -> str:
+        if self.passed:
+            return f"{self.exercise}: right, {self.points} of {self.possible} points"
+        faults = [f"  {part}: {message}" for part, message in self.messages]
+        return "\n".join([f"{self.exercise}: {self.points} of {self.possible} points", *faults])
+
+    __repr__ = __str__
+
+
+def load_exercise(name: str) -> Exercise:
+    """The exercise of this name, as "02.l2": notebook and exercise."""
+    notebook, _, short = name.partition(".")
+    try:
+        return importlib.import_module(f"{__package__}.exercises.n{notebook}").EXERCISES[short]
+    except (ModuleNotFoundError, KeyError):
+        raise InputError(f"there is no exercise '{name}': the notebook says its name, as '02.l2'") from None
+
+
+def check(name: str, answer: Any, seed: int = 0) -> Result:
+    """Try an answer in place and say what is wrong with it. answer: a function, or the value asked for."""
+    exercise = load_exercise(name)
+    points, messages = 0, []
+    for part in exercise.parts:
+        message = first_fault(exercise, part, answer, seed)
+        if message is None:
+            points += part.points
+        else:
+            messages.append((part.title, message))
+    return Result(name, points, sum(part.points for part in exercise.parts), messages)
+
+
+def first_fault(exercise: Exercise, part: Part, answer: Any, seed: int) -> str | None:
+    """The first thing that is wrong with an answer, or None."""
+    for arguments in part.inputs(np.random.default_rng(seed)):
+        given = copy.deepcopy(arguments)
+        try:
+            output = answer(*given) if callable(answer) else answer
+        except Exception as error:
+            return f"raised {type(error).__name__}: {str(error)[:200]}"
+        if not all(map(same_bits, given, arguments)):
+            return "changes its inputs in place: work on a copy"
+        if message := judge(exercise, output, arguments):
+            return message
+    return None
+
+
+def judge(exercise: Exercise, output: Any, arguments: tuple) -> str | None:
+    """What is wrong with an output, or None. Needs no student code: a grader calls it in a process of its own."""
+    wanted = exercise.right(*copy.deepcopy(arguments))
+    fault = difference(output, wanted, exercise.tolerance)
+    if fault is None:
+        return None
+    for message, wrong in exercise.wrong.items():
+        if difference(output, wrong(*copy.deepcopy(arguments)), exercise.tolerance) is None:
+            return message
+    return fault
+
+
+def difference(output: Any, wanted: Any, tolerance: float) -> str | None:
+    """In what an output differs from the one wanted: type, shape, NaN, numbers. None where it does not."""
+    if isinstance(wanted, (tuple, dict)):
+        names = list(wanted) if isinstance(wanted, dict) else range(len(wanted))
+        if not isinstance(output, (dict if isinstance(wanted, dict) else (tuple, list))) or len(output) != len(wanted):
+            return f"returns {kind(output)}, wanted {kind(wanted)}"
+        if isinstance(wanted, dict) and set(output) != set(wanted):
+            return f"returns the names {sorted(map(str, output))}, wanted {sorted(map(str, wanted))}"
+        found = (difference(output[name], wanted[name], tolerance) for name in names)
+        return next((f"item {name}: {fault}" for name, fault in zip(names, found) if fault), None)
+    if isinstance(wanted, str):
+        return None if output == wanted else f"'{output}' is not it"
+    if output is None:
+        return "returns nothing (None)"
+    ours, theirs = array(output), array(wanted)
+    if ours is None:
+        return f"returns {kind(output)}, wanted {kind(wanted)}"
+    if ours.shape != theirs.shape:
+        return f"returns shape {ours.shape}, wanted {theirs.shape}"
+    if np.isnan(ours).any() and not np.isnan(theirs).any():
+        return "returns NaN"
+    if np.allclose(ours, theirs, rtol=tolerance, atol=tolerance, equal_nan=True):
+        return None
+    with np.errstate(invalid="ignore"):
+        off = ~np.isclose(ours, theirs, rtol=tolerance, atol=tolerance, equal_nan=True)
+    return f"{off.mean():.0%} of the numbers are off, by up to {np.nanmax(np.abs(ours - theirs)):.3g}"
+
+
+def array(x: Any) -> np.ndarray | None:
+    """Numbers in any form (tensor on any device, array, list, number, bool) as float64; None for anything else."""
+    if isinstance(x, torch.Tensor):
+        return x.detach().cpu().double().numpy()
+    try:
+        return np.asarray(x, dtype=np.float64)
+    except (TypeError, ValueError):
+        return None
+
+
+def kind(x: Any) -> str:
+    return f"a {type(x).__name__}" + (f" of {len(x)}" if isinstance(x, (tuple, list, dict)) else "")
+
+
+def same_bits(one: Any, other: Any) -> bool:
+    """Whether two arguments are equal to the last bit; what holds no numbers is taken to be."""
+    if isinstance(one, (tuple, list)):
+        return len(one) == len(other) and all(map(same_bits, one, other))
+    if isinstance(one, (torch.Tensor, np.ndarray)):
+        return array(one).tobytes() == array(other).tobytes()
+    return True

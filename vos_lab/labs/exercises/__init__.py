@@ -1,0 +1,1 @@
+"""One module per notebook, n00 to n13: its exercises, each with a right answer and the wrong ones that its check must know."""
