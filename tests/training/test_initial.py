@@ -67,3 +67,19 @@ def test_the_second_stage_takes_the_first_ones_weights_and_sees_one_plane_more(t
     first, before = model.value_encoder.backbone.conv1.weight, single.value_encoder.backbone.conv1.weight
     assert torch.equal(first[:, :4], before) and first[:, 4].any()
     assert torch.equal(model.key_proj.weight, single.key_proj.weight)
+
+
+def test_a_part_of_another_network_can_be_taken_over(tmp_path):
+    torch.manual_seed(0)
+    stcn, random = build("stcn-small").state_dict(), build("xmem-small").state_dict()
+    save_file({name: x for name, x in stcn.items()}, tmp_path / "stcn.safetensors")
+    torch.manual_seed(0)
+    state = initial_model(config(f"init={tmp_path}/stcn.safetensors", "init_partly=true", name="xmem-small")).state_dict()
+    shared = {name for name in state if name in stcn and stcn[name].shape == state[name].shape}
+    assert {"key_proj.weight", "key_encoder.conv1.weight", "decoder.pred.weight"} <= shared < set(random)
+    assert all(torch.equal(state[name], stcn[name]) for name in shared)
+    with pytest.raises(InputError, match="does not fit XMem"):
+        initial_model(config(f"init={tmp_path}/stcn.safetensors", "init_partly=false", name="xmem-small"))
+    save_file({"else": torch.zeros(1)}, tmp_path / "else.safetensors")
+    with pytest.raises(InputError, match="has nothing in common with xmem-small"):
+        initial_model(config(f"init={tmp_path}/else.safetensors", "init_partly=true", name="xmem-small"))

@@ -26,6 +26,12 @@ def initial_model(config: Config) -> nn.Module:
     if first in state and state[first].shape[1] == 4:  # from single objects to several: a plane more
         plane = nn.init.orthogonal_(torch.empty_like(state[first][:, :1]))  # as STCN begins its second stage
         state[first] = torch.cat([state[first], plane], 1)
+    if config.init_partly:
+        own = model.state_dict()
+        fitting = {name: x for name, x in state.items() if name in own and own[name].shape == x.shape}
+        if not fitting:
+            raise InputError(f"{path} has nothing in common with {config.model}: choose another init, or init=random")
+        state = {**own, **fitting}
     load_strictly(model, state, path, {name: name for name in state})
     return model
 
