@@ -1,4 +1,4 @@
-"""The command line: vos-lab segment, track, evaluate, train, experiment, download."""
+"""The command line: vos-lab segment, track, evaluate, train, experiment, bench, download."""
 
 import argparse
 import csv
@@ -21,6 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     add_evaluate(commands)
     add_train(commands)
     add_experiment(commands)
+    add_bench(commands)
     add_download(commands)
     args, rest = parser.parse_known_args(arguments)
     settings = [word for word in rest if "=" in word and not word.startswith("-")]
@@ -223,6 +224,33 @@ def experiment(args: argparse.Namespace) -> None:
     out = args.out or Path("runs") / name
     settings = load_experiment(args.experiment, args.overrides)
     run_experiment(settings, out, args.table or out / f"{name}.csv", args.root, args.clips)
+
+
+def add_bench(commands) -> None:
+    parser = commands.add_parser(
+        "bench",
+        help="measure what a long memory costs and gives",
+        description="memory: policies over a clip played forth and back, up to LENGTH frames. Writes OUT/memory.csv, a row per "
+        "policy and length, as each policy ends, and OUT/memory.png. Policies that the table holds already are not run again.",
+    )
+    parser.add_argument("what", choices=["memory"])
+    parser.add_argument("--model", default="stcn-small", help="a model that ships")
+    parser.add_argument("--length", type=int, default=5000, help="frames for policies whose memory is bounded")
+    parser.add_argument("--growing", type=int, default=500, help="frames for EveryNth(1), which remembers them all")
+    parser.add_argument("--frames", type=int, default=60, help="different frames in the clip")
+    parser.add_argument("--size", type=int, nargs=2, default=(240, 432), metavar=("HEIGHT", "WIDTH"))
+    parser.add_argument("--seed", type=int, default=0, help="of the rendered world")
+    parser.add_argument("--out", type=Path, default=Path("runs/bench"))
+    parser.set_defaults(run=bench)
+
+
+def bench(args: argparse.Namespace) -> None:
+    from .bench.memory import bench_memory
+    from .datasets.world import World
+    from .models import load_model
+
+    clip = World(args.seed).clip(args.frames, tuple(args.size), objects=1)
+    bench_memory(load_model(args.model), clip, args.length, args.growing, args.out)
 
 
 def add_evaluate(commands) -> None:
