@@ -86,20 +86,22 @@ def render(notebook: NotebookNode, path: Path) -> Shown:
 
 
 def with_places(notebook: NotebookNode, alive: dict[str, dict]) -> NotebookNode:
-    """A copy with an empty place for each widget that lives on. What a page cannot show gives way to its next best form,
-    and progress bars are left out."""
+    """A copy with an empty place for each widget that lives on. Another gives way to its twin; one without a twin (sliders,
+    progress bars) would lie idle and is left out, and so are progress bars in plain text.
+    """
     notebook = copy.deepcopy(notebook)
     notebook.metadata.pop("widgets", None)
     for output in (output for cell in notebook.cells for output in cell.get("outputs", [])):
-        if output.output_type == "stream":
-            output.text = "\n".join(line for line in output.text.split("\n") if "\r" not in line)
         data = output.get("data", {})
-        view = data.pop(VIEW, {})
-        data.pop("application/javascript", None)
-        if view.get("model_id") in alive:
-            output["data"] = {"text/html": f'<div data-widget="{escape(view["model_id"])}"></div>'}
+        data.pop("application/javascript", None)  # written for the tools of a live notebook
+        if VIEW in data and data[VIEW]["model_id"] in alive:
+            output.data = {"text/html": f'<div data-widget="{escape(data[VIEW]["model_id"])}"></div>'}
+        elif VIEW in data:
+            output.data = {"text/html": data.get("text/html", "")}
         elif "text/latex" in data:
             data.setdefault("text/markdown", data["text/latex"])  # prose with a formula in it
+        elif output.output_type == "stream":
+            output.text = "\n".join(line for line in output.text.split("\n") if "\r" not in line)
     return notebook
 
 

@@ -85,7 +85,7 @@ def page_of_widget(widget: Any, title: str | None) -> str:
 
 
 def page(title: str, body: str, widgets: dict[str, dict]) -> str:
-    """A whole page. body: trusted HTML, `<div data-widget="ID">` where a widget goes; widgets: ID -> state as Jupyter saves it."""
+    """A whole page. body: trusted HTML, `<div data-widget="ID">` where a widget goes; widgets: ID -> its saved state."""
     import jinja2
     from markupsafe import Markup
 

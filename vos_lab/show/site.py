@@ -65,10 +65,8 @@ def write(shelf: list[Entry], out: Path) -> None:
     with whole_folder(out) as draft:
         for before, entry, after in zip([None, *shelf], shelf, [*shelf[1:], None]):
             name, shown, _ = entry
-            top, end = (
-                template(LINKS).render(before=before, after=after, place=place) for place in ("", Markup(' class="end"'))
-            )
-            body = f"{top}<main>{between_pages(shown.html, names)}</main>{end}"
+            links = template(LINKS).render(before=before, after=after)
+            body = f"{links}<main>{between_pages(shown.html, names)}</main>{links}"
             (draft / f"{name}.html").write_text(page(shown.title, body, shown.widgets), encoding="utf-8")
         index = template(INDEX).render(shelf=shelf, version=__version__)
         (draft / "index.html").write_text(page("vos_lab", index, {}), encoding="utf-8")
