@@ -11,8 +11,8 @@ export default {
         const show = () => { button.textContent = `clicked ${model.get("count")} times`; };
         const view = model.get("data");
         const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
-        const inner = model.get("pictures").map((x) => x.getUint8(0));
-        const all = [...model.get("words"), ...bytes, "of the list:", ...inner, "started", model.get("started")];
+        const inner = [...model.get("pictures"), model.get("named")["a key"]].map((x) => x.getUint8(0));
+        const all = [...model.get("words"), ...bytes, "inside:", ...inner, "started", model.get("started")];
         words.textContent = all.join(" ");
         button.addEventListener("click", () => {
             model.set("count", model.get("count") + 1);
@@ -29,7 +29,7 @@ export default {
 
 
 class Counter(anywidget.AnyWidget):
-    """Shows a list, bytes, and bytes in a list; counts clicks, and stops saying so after the second."""
+    """Shows a list, bytes, and bytes in a list and a dictionary; counts clicks, and stops saying so after the second."""
 
     _esm = SCRIPT
     _css = "button { color: rgb(1, 2, 3); }"
@@ -38,3 +38,4 @@ class Counter(anywidget.AnyWidget):
     words = traitlets.List().tag(sync=True)
     data = traitlets.Bytes(b"\x00\xff").tag(sync=True)
     pictures = traitlets.List([b"\x07", b"\x08"]).tag(sync=True)
+    named = traitlets.Dict({"a key": b"\x09"}).tag(sync=True)

@@ -51,10 +51,11 @@ def test_a_widget_becomes_a_page_with_its_state_and_nothing_to_load(tmp_path):
     data = parsed.widgets()
     (model,) = data["models"].values()
     assert data["texts"][model["script"]] == Counter._esm and data["texts"][model["style"]] == Counter._css
-    state = {"words": ["a", "b"], "count": 4, "started": 0, "pictures": [None, None]}
+    state = {"words": ["a", "b"], "count": 4, "started": 0, "pictures": [None, None], "named": {}}
     assert model["state"] == state  # nothing of Jupyter's own
     sent = {tuple(buffer["path"]): base64.b64decode(buffer["data"]) for buffer in model["buffers"]}
-    assert sent == {("data",): b"\x00\xff", ("pictures", 0): b"\x07", ("pictures", 1): b"\x08"}
+    inside = {("pictures", 0): b"\x07", ("pictures", 1): b"\x08", ("named", "a key"): b"\x09"}
+    assert sent == {("data",): b"\x00\xff", **inside}
 
 
 def test_hostile_strings_stay_data(tmp_path):

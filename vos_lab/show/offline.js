@@ -14,9 +14,12 @@ class Model {
         this.state = state;
         this.listeners = [];
         for (const { path, data } of buffers) {
+            const key = path.at(-1);
+            const holder = path.slice(0, -1).reduce((inside, step) => inside?.[step], state);
+            // a saved notebook may still hold bytes of a list that has become shorter since
+            if (!holder || (Array.isArray(holder) && holder[key] !== null)) continue;
             const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
-            const holder = path.slice(0, -1).reduce((inside, key) => inside[key], state);
-            holder[path.at(-1)] = new DataView(bytes.buffer);
+            holder[key] = new DataView(bytes.buffer);
         }
     }
     get(name) {
