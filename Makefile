@@ -3,7 +3,7 @@ PYTHON ?= python3
 LAB_OPTIONS ?=
 BIN := .venv/bin
 
-.PHONY: lab test test-long samples picture
+.PHONY: lab test test-long site samples picture
 
 lab: .venv/ready
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_OPTIONS) notebooks/00_start_here.ipynb
@@ -14,6 +14,10 @@ test: .venv/ready
 
 test-long: .venv/ready
 	$(BIN)/python -m pytest -m long
+
+# All notebooks, run and turned into pages: open site/index.html. VOS_LAB_FAST=1 takes fewer steps.
+site: .venv/ready
+	$(BIN)/python -m vos_lab.show.site notebooks site
 
 samples: .venv/ready
 	$(BIN)/python -m vos_lab.datasets.samples

@@ -11,7 +11,7 @@ HOMES = {
     "MaskPainter": "widgets.painter",
     "TrackPlayer": "widgets.player",
     "TrainingMonitor": "widgets.monitor",
-    "export": "export",
+    "export": "page",
 }
 
 __getattr__, __dir__, __all__ = lazy(__name__, HOMES, ("plots",))
