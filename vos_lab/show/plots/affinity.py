@@ -17,12 +17,15 @@ from .panels import (
     WIDTH,
     canvas,
     caption,
+    fit_to,
+    grid_extent,
     grid_size,
     labels_of,
     long_term_share,
     magnifier,
     mark_cell,
     middle,
+    outline,
     recorded,
     show_heat,
     show_picture,
@@ -41,88 +44,97 @@ def affinity_of_pixel(clip: Clip, track: Track, frame: int, x: int, y: int, obje
     h, w = grid_size(track)
     column_of_it = track.affinity(frame, object_id)[0, :, row * w + column]  # (n,), long-term cells last
     weights = column_of_it[: len(memory_frames) * h * w].view(-1, h, w).numpy()  # (t,h,w)
-    figure, (query, *views) = tiles(1 + len(memory_frames), 3, clip.size)
+    most = max(float(weights.max()), 1e-12)
+    figure, axes = tiles(1 + len(memory_frames), clip.size, bar=True)
+    query, *views = axes
     show_picture(query, overlay(clip.frames[frame : frame + 1], track.masks[frame : frame + 1], opacity=0.0)[0])
     mark_cell(query, row, column, track)
     query.set_title(f"frame {frame}: the marked cell asks")
     for ax, t, weight in zip(views, memory_frames, weights):
         show_picture(ax, clip.frames[t], pale=True)
-        glass = magnifier(ax, *middle(track, int(weight.argmax())), 11 * track.stride)
-        show_picture(glass, clip.frames[t], pale=True)
-        for view in (ax, glass):
-            heat = show_heat(view, weight, track, weights.max())
+        heat = show_heat(ax, weight, track, most)
+        if weight.any():
+            glass = magnifier(ax, *middle(track, int(weight.argmax())), 11 * track.stride)
+            show_picture(glass, clip.frames[t], pale=True)
+            show_heat(glass, weight, track, most)
         ax.set_title(f"memory, frame {t}: {weight.sum():.0%} of the weight")
-    figure.colorbar(heat, ax=[query, *views], label="affinity", shrink=0.7)
+    figure.colorbar(heat, ax=axes, label="affinity", shrink=0.7)
     words = "Look for bright cells that lie on something else than the cell that asks: these are false matches."
     caption(figure, words + long_term_share(column_of_it, weights.size))
     return figure
 
 
 def memory_usage(track: Track, frame: int, object_id: int | None = None) -> Figure:
-    """Which memory cells did `frame` use? The weight that each received, summed over all query cells; the mean is m / n.
+    """Which memory cells did `frame` use? The weight that each received, summed over all m query cells; all of it sums to m.
 
     track: from run(clip, record=True). object_id: whose memory, where objects appeared at different times.
     """
     memory_frames = track.memory_frames(frame, object_id)
     clip, (h, w) = recorded(track), grid_size(track)
-    usage = track.affinity(frame, object_id)[0].sum(1)  # (n,), long-term cells last; they sum to m
+    usage = track.affinity(frame, object_id)[0].sum(1)  # (n,), long-term cells last
     received = usage[: len(memory_frames) * h * w].view(-1, h, w).numpy()  # (t,h,w)
-    figure, axes = tiles(len(memory_frames), 3, clip.size)
+    norm = PowerNorm(0.5, 0, max(float(received.max()), 1e-12))  # most cells receive little: show them, too
+    figure, axes = tiles(len(memory_frames), clip.size, bar=True)
     for ax, t, weight in zip(axes, memory_frames, received):
-        show_picture(ax, clip.frames[t], pale=True)
-        heat = show_heat(ax, weight, track, received.max())
+        fit_to(ax, clip.size)
+        heat = ax.imshow(weight, cmap="cividis", norm=norm, extent=grid_extent(track), interpolation="nearest")
+        outline(ax, track.masks[t], colour="white")
         ax.set_title(f"memory, frame {t}: {weight.sum() / (h * w):.0%} of all weight")
     figure.colorbar(heat, ax=axes, label=f"weight from all {h * w} query cells", shrink=0.7)
     falling = usage.sort(descending=True).values.cumsum(0)
-    half = int((falling < 0.5 * falling[-1]).sum()) + 1
+    half = int((falling < falling[-1] / 2).sum()) + 1
     words = (
-        f"Frame {frame} read these cells. Half of all weight lies on {half} of {len(usage)} memory cells ({half / len(usage):.1%}). "
-        "Look for cells that many others use, and for frames that nobody does: memory that could be forgotten."
+        f"Frame {frame} read these cells; half of the weight lies on {half / len(usage):.1%} of them. White: the outlines found. "
+        "Look for cells that many others use, and for frames that hardly any does: memory that could be forgotten."
     )
     caption(figure, words + long_term_share(usage, received.size))
     return figure
 
 
 def affinity_matrix(
-    track: Track, frame: int, object_id: int | None = None, *, most: int = 640, ax: Axes | None = None
+    track: Track, frame: int, object_id: int | None = None, *, most: int = 400, ax: Axes | None = None
 ) -> Figure:
     """The whole affinity of `frame`: a row per memory cell, frame by frame, a column per query cell, both ordered by object.
 
     track: from run(clip, record=True). object_id: whose memory, where objects appeared at different times. Objects are those of
-    the clip's masks where they are known, otherwise those found. A matrix of more than `most` rows or columns is drawn as
-    means over blocks.
+    the clip's masks where they are known, otherwise those found. More than `most` rows or columns are drawn as means of blocks.
     """
-    affinity, origins = track.affinity(frame, object_id)[0], track.origins(frame, object_id)  # (n,m), (n,)
     if most < 1:
         raise InputError(f"most={most} leaves nothing to draw: give 1 or more")
+    affinity, origins = track.affinity(frame, object_id)[0], track.origins(frame, object_id)  # (n,m), (n,)
     n, m = affinity.shape
     memory_frames, labels = track.memory_frames(frame, object_id), labels_of(track, best_known_masks(track))
-    block = torch.arange(n).div(m, rounding_mode="floor").clamp(max=len(memory_frames))  # (n,) long-term cells come last
-    rows, columns = by_object(block, labels.flatten()[origins]), by_object(torch.zeros(m, dtype=torch.int64), labels[frame])
+    memory_labels, query_labels = labels.flatten()[origins], labels[frame]  # (n,), (m,)
+    block = torch.arange(n).div(m, rounding_mode="floor").clamp(max=len(memory_frames))  # (n,), long-term cells last
+    rows, columns = by_object(block, memory_labels), by_object(torch.zeros_like(query_labels), query_labels)
     tall, wide = -(-n // most), -(-m // most)
     drawn = block_means(affinity[rows][:, columns].numpy(), tall, wide)
+
     words = (
-        "Each column says where one query cell looked. Order in every block: background, then the objects, then mixed cells, as the "
-        "strips at the edges show. Look for weight where the strip on the left differs from the one above: false matches."
+        "Each column says where one query cell looked. Rows of each frame and columns go through background, objects, mixed "
+        "cells, as the strips show. Look for weight where the strip on the left is not the one above: false matches."
     )
     figure, ax = canvas(ax, (WIDTH, 9), words)
     extent = (0, drawn.shape[1] * wide, drawn.shape[0] * tall, 0)
-    heat = ax.imshow(
-        drawn, cmap="cividis", norm=PowerNorm(0.3, 0, drawn.max()), extent=extent, aspect="auto", interpolation="none"
-    )
-    ax.set(xlim=(-0.03 * m, m), ylim=(n, -0.03 * n), xticks=[0, m])
-    strip(ax, labels.flatten()[origins][rows].numpy(), (-0.03 * m, 0.02 * m), along="rows")
-    strip(ax, labels[frame][columns].numpy(), (-0.03 * n, 0.02 * n), along="columns")
+    norm = PowerNorm(0.3, 0, drawn.max())  # most blocks hold little: show them, too
+    heat = ax.imshow(drawn, cmap="cividis", norm=norm, extent=extent, aspect="auto", interpolation="nearest")
+    ax.set(xlim=(-0.03 * m, m), ylim=(n, -0.03 * n))
+    strip(ax, memory_labels[rows].numpy(), -0.03 * m, 0.02 * m, along="rows")
+    strip(ax, query_labels[columns].numpy(), -0.03 * n, 0.02 * n, along="columns")
     sizes = torch.bincount(block)
     edges = sizes.cumsum(0)
-    for edge in edges[:-1]:
-        ax.axhline(edge, color="white", linewidth=1.5)
-    names = [f"frame {t}" for t in memory_frames] + [f"long-term,\n{size} cells" for size in sizes[len(memory_frames) :]]
-    ax.set_yticks((edges - sizes / 2).tolist(), names)
-    ax.set(xlabel=f"query cells of frame {frame}", ylabel="memory cells")
-    pixel = f", drawn as means over blocks of {tall} x {wide}" if tall * wide > 1 else ""
-    ax.set_title(f"affinity: {n} memory cells x {m} query cells{pixel}")
-    figure.colorbar(heat, ax=ax, label="affinity (mean of block)" if pixel else "affinity")
+    for edge in edges[:-1].tolist():
+        ax.axhline(edge, color="white", linewidth=2)
+    names = [f"frame {t}" for t in memory_frames] + [f"{size} long-\nterm cells" for size in sizes[len(memory_frames) :]]
+    shares = [part.sum() / m for part in affinity.split(sizes.tolist())]
+    ax.set_yticks((edges - sizes / 2).tolist(), [f"{name}\n{share:.0%} of weight" for name, share in zip(names, shares)])
+    pixel = f", drawn as means of blocks of {tall} x {wide}" if tall * wide > 1 else ""
+    ax.set_title(f"affinity of {n} memory cells (rows) x {m} query cells (columns){pixel}")
+    ax.set(xlabel=f"query cells of frame {frame}", xticks=[])
+    figure.colorbar(heat, ax=ax, label="affinity, mean of block" if pixel else "affinity", aspect=40, pad=0.01)
+    there = sorted({*memory_labels.tolist(), *query_labels.tolist()}, key=lambda i: (i < 0, i))
+    handles = [Patch(**look_of(i), label={0: "background", -1: "mixed cells"}.get(i, f"object {i}")) for i in there]
+    ax.legend(handles=handles, loc="upper right", bbox_to_anchor=(1, 0), ncols=len(handles), frameon=False)
     return figure
 
 
@@ -148,14 +160,16 @@ def block_means(matrix: Float[np.ndarray, "n m"], tall: int, wide: int) -> Float
     return sums / (heights[:, None] * widths)
 
 
-def strip(ax: Axes, labels: Int64[np.ndarray, "n"], place: tuple[float, float], along: str) -> None:
-    """Beside the matrix, the object of each row or column, in its colour. place: where the strip begins, and how thick it is."""
-    begins = np.flatnonzero(np.diff(labels, prepend=-2))
+def strip(ax: Axes, labels: Int64[np.ndarray, "n"], place: float, thickness: float, along: str) -> None:
+    """Beside the matrix, the object of each row or column, in its colour."""
+    begins = np.flatnonzero(np.diff(labels, prepend=-2)).tolist()
     for begin, end in zip(begins, [*begins[1:], len(labels)]):
-        corner, width, height = (place[0], begin), place[1], end - begin
-        if along == "columns":
-            corner, width, height = corner[::-1], height, width
-        ax.add_patch(Rectangle(corner, width, height, **look_of(int(labels[begin]))))
+        look = look_of(int(labels[begin]))
+        if along == "rows":
+            ax.add_patch(Rectangle((place, begin), thickness, end - begin, **look))
+        else:
+            ax.add_patch(Rectangle((begin, place), end - begin, thickness, **look))
+            ax.axvline(begin, color="white", linewidth=1, linestyle=":")
 
 
 def look_of(label: int) -> dict:

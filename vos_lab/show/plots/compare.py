@@ -1,25 +1,24 @@
 """Two models, the same question."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 from jaxtyping import UInt8
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ... import matches
 from ...errors import InputError
 from ...tracker import Track
+from .matches import false_weight
 from .panels import (
-    WIDTH,
     caption,
-    check_annotated,
     grid_size,
-    labels_of,
     magnifier,
     mark_cell,
     middle,
+    outline,
     recorded,
     show_heat,
     show_picture,
+    tiles,
     true_masks,
 )
 
@@ -45,36 +44,32 @@ def before_after(
         raise InputError(f"the tracks show two different clips, '{one.name}' and '{other.name}': run both models on one clip")
     if not pixels:
         raise InputError("pixels is empty: name at least one (x, y)")
-    answers = {name: Answers(track, frame, masks, object_id) for name, track in tracks.items()}
-    tall = WIDTH / 3 * clip.size[0] / clip.size[1] + 0.5
-    figure, axes = plt.subplots(len(pixels), 3, figsize=(WIDTH, len(pixels) * tall + 0.6), squeeze=False, layout="constrained")
-    for (x, y), (query, *views) in zip(pixels, axes):
+    answers = {name: Answer(track, frame, masks, object_id) for name, track in tracks.items()}
+    figure, axes = tiles(3 * len(pixels), clip.size, columns=3)
+    for (x, y), (query, *views) in zip(pixels, np.reshape(axes, (-1, 3))):
         show_picture(query, clip.frames[frame])
         mark_cell(query, *one.cell_at(x, y), one)
         query.set_title(f"frame {frame}: the cell at ({x}, {y}) asks", fontsize=10)
         for ax, (name, answer) in zip(views, answers.items()):
             answer.draw(ax, name, x, y)
-    caption(
-        figure,
-        "The same cell asks both models; of memory you see the frame that got most of the weight, its best match magnified. Look for a bright "
-        "cell that moved from a look-alike to the thing itself: false weight falls.",
+    words = (
+        "The same cell asks both models; of memory you see the frame that got most of the weight, its best match magnified, and "
+        "the true outlines. Look for bright cells that moved from something else to the thing itself: false weight falls."
     )
+    caption(figure, words)
     return figure
 
 
-class Answers:
-    """What one model says to the cells of a frame."""
+class Answer:
+    """Where one model looked from a frame, and how much of that is false."""
 
     def __init__(self, track: Track, frame: int, masks: UInt8[np.ndarray, "T H W"] | None, object_id: int | None):
         self.track, self.memory_frames = track, track.memory_frames(frame, object_id)
-        origins, masks = track.origins(frame, object_id), true_masks(track, masks)
-        labels = labels_of(track, masks)
-        check_annotated(masks, [frame, *(origins // labels.shape[1]).unique().tolist()])
+        self.masks = true_masks(track, masks)
         self.affinity = track.affinity(frame, object_id)  # (1,n,m)
-        memory_labels, query_labels = labels.flatten()[origins][None], labels[frame][None]
-        self.false = matches.false_matches(self.affinity, memory_labels, query_labels).total[0]  # (m,)
+        self.false = false_weight(track, frame, self.masks, object_id, self.affinity).total[0]  # (m,)
 
-    def draw(self, ax, name: str, x: int, y: int) -> None:
+    def draw(self, ax: Axes, name: str, x: int, y: int) -> None:
         """The memory frame that holds most of what the cell at (x, y) looked at."""
         track, (h, w) = self.track, grid_size(self.track)
         row, column = track.cell_at(x, y)
@@ -86,6 +81,7 @@ class Answers:
         glass = magnifier(ax, *middle(track, int(weight.argmax())), 11 * track.stride)
         show_picture(glass, track.clip.frames[t], pale=True)
         for view in (ax, glass):
-            show_heat(view, weight, track, weight.max())
+            outline(view, self.masks[t])
+            show_heat(view, weight, track, max(float(weight.max()), 1e-12))
         false = "not defined, a mixed cell" if self.false[cell].isnan() else f"{self.false[cell]:.0%}"
         ax.set_title(f"{name}: {weight.sum():.0%} on frame {t} · false weight {false}", fontsize=10)

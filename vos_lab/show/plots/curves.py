@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ...clip import Clip
-from ...draw import overlay
+from ...draw import colour_of, overlay
 from ...errors import InputError
 from ...metrics import Scores, evaluate
 from ...tracker import Track
@@ -19,7 +19,7 @@ COSTS = {"accuracy": "J&F", "ms": "milliseconds per frame", "bytes": "megabytes 
 
 
 def scores_over_time(clip: Clip, tracks: Track | dict[str, Track]) -> Figure:
-    """When does a mask break? J and F of each object in each frame, and the frame with the lowest J: found and true.
+    """When does a mask break? J and F of each object in each frame, and the frame with the lowest mean J: found and true.
 
     tracks: one, or several by name; of several, a line for the mean over the objects of each, and the worst frame of the first.
     """
@@ -27,38 +27,42 @@ def scores_over_time(clip: Clip, tracks: Track | dict[str, Track]) -> Figure:
         raise InputError(f"clip '{clip.name}' has no masks to score against: give it true masks")
     tracks = named(tracks)
     scores = {name: evaluate(track.masks, clip.masks) for name, track in tracks.items()}
-    first = next(iter(scores))
-    lines = series(scores)
-    worst = int(np.nanargmin(mean_over_objects(scores[first].j)))
+    first, track = next(iter(tracks.items()))
+    j = mean_over_objects(scores[first].j)
+    worst = int(np.nanargmin(j))
+    size = (WIDTH, 5.6)
     figure, axes = plt.subplot_mosaic(
-        [["J", "found"], ["F", "true"]], figsize=(WIDTH, 5.6), width_ratios=(1.7, 1), layout="constrained"
+        [["J", "found"], ["F", "true"]], figsize=size, width_ratios=(1.7, 1), layout="constrained"
     )
+    for label, values, look in lines_of(scores):
+        for measure in "JF":
+            axes[measure].plot(values[measure], label=label, **look)
     for measure, title in (("J", "J: region"), ("F", "F: contour")):
-        ax = axes[measure]
-        for (name, values), look in zip(lines.items(), SERIES):
-            ax.plot(values[measure], label=name, **{**look, "markersize": 4})
-        ax.axvline(worst, color="black", linewidth=1)
-        ax.set(ylim=(0, 1.02), xlim=(0, len(clip) - 1), title=title)
-        ax.grid(alpha=0.3)
+        axes[measure].axvline(worst, color="black", linewidth=1)
+        axes[measure].set(ylim=(0, 1.02), xlim=(0, len(clip) - 1), title=title)
+        axes[measure].grid(alpha=0.3)
     axes["F"].set_xlabel("frame")
     axes["J"].legend(loc="lower left")
-    found = tracks[first].masks[worst : worst + 1]
-    j = mean_over_objects(scores[first].j)[worst]
-    for name, masks in (("found", found), ("true", clip.masks[worst : worst + 1])):
-        show_picture(axes[name], overlay(clip.frames[worst : worst + 1], masks)[0])
-    axes["found"].set_title(f"worst frame of {first}, {worst}: found, J {j:.2f}")
-    axes["true"].set_title(f"frame {worst}: true")
-    caption(figure, "The upright line marks the worst frame, shown on the right. Look for lines that fall and do not come back: drift; "
-            "J that stays high while F falls is a frayed outline.")  # fmt: skip
+    for name, masks in (("found", track.masks), ("true", clip.masks)):
+        show_picture(axes[name], overlay(clip.frames[worst : worst + 1], masks[worst : worst + 1])[0])
+    axes["found"].set_title(f"frame {worst}, the worst{f' of {first}' * (len(tracks) > 1)}: J {j[worst]:.2f}")
+    axes["true"].set_title(f"frame {worst}, true masks")
+    words = (
+        "The upright line marks the worst frame, shown on the right. Look for lines that fall and do not come back: drift. J "
+        "that stays high while F falls is a frayed outline."
+    )
+    caption(figure, words)
     return figure
 
 
-def series(scores: dict[str, Scores]) -> dict[str, dict[str, np.ndarray]]:
-    """J and F over frames: of each object of one track, or of several tracks the mean over objects."""
-    if len(scores) == 1:
-        (only,) = scores.values()
-        return {f"object {i}": {"J": j, "F": f} for i, j, f in zip(only.object_ids, only.j, only.f)}
-    return {name: {"J": mean_over_objects(one.j), "F": mean_over_objects(one.f)} for name, one in scores.items()}
+def lines_of(scores: dict[str, Scores]) -> list[tuple[str, dict[str, np.ndarray], dict]]:
+    """Label, J and F over frames, and looks: of each object of one track in its colour, or of each track its objects' mean."""
+    if len(scores) > 1:
+        means = ({"J": mean_over_objects(one.j), "F": mean_over_objects(one.f)} for one in scores.values())
+        return list(zip(scores, means, SERIES))
+    (only,) = scores.values()
+    rows = zip(only.object_ids, only.j, only.f, SERIES)
+    return [(f"object {i}", {"J": j, "F": f}, {**look, "color": np.divide(colour_of(i), 255)}) for i, j, f, look in rows]
 
 
 def mean_over_objects(values: np.ndarray) -> np.ndarray:
@@ -113,7 +117,7 @@ def training_curves(runs: str | Path | dict[str, str | Path], names: list[str] |
         raise InputError(f"the logs hold no {', '.join(unknown)}: choose of {', '.join(there)}")
     columns = min(3, len(names))
     rows = -(-len(names) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, 3.6 * rows), squeeze=False, layout="constrained")
+    figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, 3.6 * rows), squeeze=False, sharex=True, layout="constrained")
     for ax, name in zip(axes.flat, names):
         for (run, records), look in zip(logs.items(), SERIES):
             own = [(record["step"], record[name]) for record in records if name in record]
@@ -124,8 +128,11 @@ def training_curves(runs: str | Path | dict[str, str | Path], names: list[str] |
     for ax in axes.flat[len(names) :]:
         ax.set_axis_off()
     axes[0, 0].legend()
-    caption(figure, "Thin: as logged; thick: its running mean. Look whether validation still rises while the loss falls; where it does "
-            "not, the run learns its samples by heart.")  # fmt: skip
+    words = (
+        "Thin: as logged; thick: its running mean. Look whether validation still rises while the loss falls; where it does not, "
+        "the run learns its samples by heart."
+    )
+    caption(figure, words)
     return figure
 
 
@@ -135,7 +142,6 @@ def draw_curve(ax: Axes, steps: np.ndarray, values: np.ndarray, label: str, look
         ax.plot(steps, values, label=label, **look)
         return
     ax.plot(steps, values, color=look["color"], linewidth=0.8, alpha=0.4)
-    mean = np.convolve(values, np.ones(window) / window, "valid")  # no mean before `window` values are there
-    ax.plot(
-        steps[window // 2 : len(steps) - window // 2], mean, label=label, color=look["color"], linestyle=look["linestyle"], lw=2
-    )
+    mean = np.convolve(values, np.ones(window) / window, "valid")  # only where all `window` values are there
+    middles = steps[window // 2 : len(steps) - window // 2]
+    ax.plot(middles, mean, label=label, color=look["color"], linestyle=look["linestyle"], linewidth=2)

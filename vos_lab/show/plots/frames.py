@@ -59,7 +59,7 @@ def contact_sheet(
     for name, track in (named(tracks) if tracks is not None else {}).items():
         rows[name] = masks_for(clip, track.masks)
     rows = rows or {clip.name: np.zeros(clip.frames.shape[:3], dtype=np.uint8)}
-    figure, axes = tiles(len(rows) * len(frames), len(frames), clip.size)
+    figure, axes = tiles(len(rows) * len(frames), clip.size, len(frames))
     for row, (name, masks) in enumerate(rows.items()):
         for ax, t in zip(axes[row * len(frames) :], frames):
             show_picture(ax, overlay(clip.frames[t : t + 1], masks[t : t + 1])[0])

@@ -17,14 +17,18 @@ def keys_as_colours(track: Track, frames: list[int] | None = None) -> Figure:
     """
     clip, frames = recorded(track), chosen(track, frames)
     colours, explained = principal_colours(track)
-    figure, axes = tiles(2 * len(frames), len(frames), clip.size)
+    figure, axes = tiles(2 * len(frames), clip.size, len(frames))
     for above, below, t in zip(axes, axes[len(frames) :], frames):
         show_picture(above, outlined(track, t))
         above.set_title(f"frame {t}")
         fit_to(below, clip.size)
+        below.set_title("its keys")
         below.imshow(colours[t].numpy(), extent=grid_extent(track), interpolation="nearest")
-    axes[len(frames)].set_title(f"its keys: three directions hold {explained:.0%} of their variance")
-    caption(figure, "Look for two things that share a colour: their keys are alike, and matching may confuse them.")
+    words = (
+        "Above the outlines that were found, below the keys. Look for two things that share a colour: their keys are alike, "
+        f"and matching may confuse them. (The colours hold {explained:.0%} of the variance of the keys; the rest is not seen here.)"
+    )
+    caption(figure, words)
     return figure
 
 
@@ -51,7 +55,7 @@ def key_norms(track: Track, frames: list[int] | None = None) -> Figure:
     clip, frames = recorded(track), chosen(track, frames)
     norms = {t: track.keys[t][0].norm(dim=0).numpy() for t in frames}  # (h,w) each
     most = max(norm.max() for norm in norms.values())
-    figure, axes = tiles(2 * len(frames), len(frames), clip.size)
+    figure, axes = tiles(2 * len(frames), clip.size, len(frames), bar=True)
     for above, below, t in zip(axes, axes[len(frames) :], frames):
         show_picture(above, outlined(track, t))
         fit_to(below, clip.size)
@@ -62,9 +66,11 @@ def key_norms(track: Track, frames: list[int] | None = None) -> Figure:
         above.set_title(f"frame {t}")
         below.set_title(f"|k| is {norms[t].min():.1f} to {norms[t].max():.1f}", fontsize=10)
     figure.colorbar(heat, ax=axes[len(frames) :], label="length of key")
-    caption(
-        figure, "Look for bright cells: in a dot product a long key wins against keys that fit better; L2 takes its length off."
+    words = (
+        "The square marks the loudest cell of each frame. Look whether bright cells lie on what is followed or anywhere: in a "
+        "dot product a long key wins against keys that fit better; L2 takes its length off."
     )
+    caption(figure, words)
     return figure
 
 

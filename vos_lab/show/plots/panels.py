@@ -14,11 +14,12 @@ from torch import Tensor, from_numpy
 from ... import matches
 from ...clip import Clip
 from ...errors import InputError
+from ...masks import object_ids
 from ...tracker import Track
 
 WIDTH = 12  # inches, of a figure as wide as a notebook
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, BLACK = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#000000"
-SERIES = [  # colour, line style and marker of the first line of a plot, of the second, and so on
+SERIES = 4 * [  # colour, line style and marker of the first line of a plot, of the second, and so on
     {"color": colour, "linestyle": style, "marker": marker, "markersize": 5}
     for colour, style, marker in zip(
         (BLUE, VERMILLION, GREEN, BLACK, PURPLE, ORANGE),
@@ -30,7 +31,7 @@ SERIES = [  # colour, line style and marker of the first line of a plot, of the 
 
 def caption(figure: Figure, words: str) -> None:
     """Below all panels: what to look for."""
-    figure.supxlabel(textwrap.fill(words, int(12.5 * figure.get_figwidth())), x=0.01, ha="left", fontsize=10)
+    figure.supxlabel(textwrap.fill(words, int(13.5 * figure.get_figwidth())), x=0.01, ha="left", fontsize=10)
 
 
 def canvas(ax: Axes | None, size: tuple[float, float], words: str) -> tuple[Figure, Axes]:
@@ -42,12 +43,12 @@ def canvas(ax: Axes | None, size: tuple[float, float], words: str) -> tuple[Figu
     return figure, ax
 
 
-def tiles(count: int, columns: int, size: tuple[int, int], extra: float = 0.35) -> tuple[Figure, list[Axes]]:
-    """Panels for pictures of (H, W) pixels, row by row; those beyond `count` stay empty. extra: inches for a title."""
-    columns = min(columns, count)
+def tiles(count: int, size: tuple[int, int], columns: int | None = None, bar: bool = False) -> tuple[Figure, list[Axes]]:
+    """Panels for pictures of (H, W) pixels, row by row; those beyond `count` stay empty. bar: room for a colour bar."""
+    columns = columns or (count if count < 4 else 2 if count == 4 else 3)
     rows = -(-count // columns)
-    tall = WIDTH / columns * size[0] / size[1] + extra
-    figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, rows * tall + 0.5), squeeze=False, layout="constrained")
+    tall = (WIDTH - 1.2 * bar) / columns * size[0] / size[1] + 0.3  # inches of a picture and its title
+    figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, rows * tall + 0.6), squeeze=False, layout="constrained")
     for ax in axes.flat:
         ax.set_axis_off()
     return figure, list(axes.flat)
@@ -113,8 +114,17 @@ def magnifier(ax: Axes, x: float, y: float, side: int) -> Axes:
     left, top = np.clip(x - side / 2, 0, max(0, width - side)), np.clip(y - tall / 2, 0, max(0, height - tall))
     glass.set(xlim=(left, left + side), ylim=(top + tall, top), xticks=[], yticks=[])
     glass.set_autoscale_on(False)
-    ax.indicate_inset_zoom(glass, edgecolor="black", alpha=1)
+    ax.add_patch(Rectangle((left, top), side, tall, fill=False, edgecolor="black"))
     return glass
+
+
+def outline(ax: Axes, ids: UInt8[np.ndarray, "H W"], colour: str = "black", right: int = 0) -> None:
+    """A thin line around each object. right: how many pixels to move it."""
+    y, x = np.arange(ids.shape[0]) + 0.5, np.arange(ids.shape[1]) + 0.5 + right
+    for object_id in object_ids(ids[None]):
+        inside = ids == object_id
+        if not inside.all():
+            ax.contour(x, y, inside, levels=[0.5], colors=colour, linewidths=1)
 
 
 def recorded(track: Track) -> Clip:
@@ -152,9 +162,7 @@ def true_masks(track: Track, masks: UInt8[np.ndarray, "T H W"] | None) -> UInt8[
     """Those given, or else those of the track's clip."""
     masks = recorded(track).masks if masks is None else masks
     if masks is None or masks.shape != track.masks.shape:
-        raise InputError(
-            f"masks must be the true ones of all frames, uint8 {track.masks.shape}: what is false is judged by them"
-        )
+        raise InputError(f"masks must be the true ones, uint8 {track.masks.shape}: what is false is judged by them")
     return masks
 
 
@@ -174,4 +182,5 @@ def long_term_share(weights: Float[Tensor, "n"], working: int) -> str:
     beyond = len(weights) - working
     if not beyond:
         return ""
-    return f" Long-term memory ({beyond} single cells, not drawn) holds {weights[working:].sum() / weights.sum():.0%} of the weight."
+    share = weights[working:].sum() / weights.sum()
+    return f" Long-term memory ({beyond} single cells, not drawn) holds {share:.0%} of the weight."
