@@ -6,7 +6,7 @@ from jaxtyping import Float, Int64, UInt8
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Patch, Rectangle
 from torch import Tensor
 
 from ...clip import Clip
@@ -53,7 +53,7 @@ def affinity_of_pixel(clip: Clip, track: Track, frame: int, x: int, y: int, obje
     for ax, t, weight in zip(views, memory_frames, weights):
         show_picture(ax, clip.frames[t], pale=True)
         heat = show_heat(ax, weight, track, most)
-        if weight.any():
+        if weight.sum() > 0.005:  # a frame without weight has no best match to look at
             glass = magnifier(ax, *middle(track, int(weight.argmax())), 11 * track.stride)
             show_picture(glass, clip.frames[t], pale=True)
             show_heat(glass, weight, track, most)
@@ -80,11 +80,11 @@ def memory_usage(track: Track, frame: int, object_id: int | None = None) -> Figu
         heat = ax.imshow(weight, cmap="cividis", norm=norm, extent=grid_extent(track), interpolation="nearest")
         outline(ax, track.masks[t], colour="white")
         ax.set_title(f"memory, frame {t}: {weight.sum() / (h * w):.0%} of all weight")
-    figure.colorbar(heat, ax=axes, label=f"weight from all {h * w} query cells", shrink=0.7)
+    figure.colorbar(heat, ax=axes, label="weight received")
     falling = usage.sort(descending=True).values.cumsum(0)
     half = int((falling < falling[-1] / 2).sum()) + 1
     words = (
-        f"Frame {frame} read these cells; half of the weight lies on {half / len(usage):.1%} of them. White: the outlines found. "
+        f"Frame {frame} read these cells; half of the weight is on {half / len(usage):.1%} of them; white: the outlines found. "
         "Look for cells that many others use, and for frames that hardly any does: memory that could be forgotten."
     )
     caption(figure, words + long_term_share(usage, received.size))

@@ -53,8 +53,8 @@ def before_after(
         for ax, (name, answer) in zip(views, answers.items()):
             answer.draw(ax, name, x, y)
     words = (
-        "The same cell asks both models; of memory you see the frame that got most of the weight, its best match magnified, and "
-        "the true outlines. Look for bright cells that moved from something else to the thing itself: false weight falls."
+        "The same cell asks both models; of memory you see the frame that got most of the weight, its best match magnified, "
+        "and the true outlines. Look for bright cells that moved from something else to the thing itself: false weight falls."
     )
     caption(figure, words)
     return figure

@@ -129,8 +129,8 @@ def training_curves(runs: str | Path | dict[str, str | Path], names: list[str] |
         ax.set_axis_off()
     axes[0, 0].legend()
     words = (
-        "Thin: as logged; thick: its running mean. Look whether validation still rises while the loss falls; where it does not, "
-        "the run learns its samples by heart."
+        "Thin: as logged; thick: its running mean. Look whether validation still rises while the loss falls; where it does "
+        "not, the run learns its samples by heart."
     )
     caption(figure, words)
     return figure

@@ -1,7 +1,7 @@
 """Frames and what was marked in them."""
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -38,12 +38,13 @@ def masks_for(clip: Clip, masks: UInt8[np.ndarray, "T H W"] | None) -> UInt8[np.
     return masks
 
 
-def write_id(ax: Axes, inside: np.ndarray, object_id: int) -> None:
-    """The number of an object, on the pixel of it that is nearest to its centre."""
-    pixels = np.argwhere(inside)
-    y, x = pixels[((pixels - pixels.mean(0)) ** 2).sum(1).argmin()]
+def write_id(ax: Axes, inside: Bool[np.ndarray, "H W"], object_id: int) -> None:
+    """The number of an object, where it is widest."""
+    from scipy.ndimage import distance_transform_edt
+
+    y, x = np.unravel_index(distance_transform_edt(inside).argmax(), inside.shape)
     box = {"facecolor": "black", "edgecolor": "none", "pad": 2}
-    ax.text(x, y, str(object_id), color="white", fontsize=10, ha="center", va="center", bbox=box)
+    ax.text(x + 0.5, y + 0.5, str(object_id), color="white", fontsize=10, ha="center", va="center", bbox=box)
 
 
 def contact_sheet(

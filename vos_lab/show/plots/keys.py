@@ -26,7 +26,7 @@ def keys_as_colours(track: Track, frames: list[int] | None = None) -> Figure:
         below.imshow(colours[t].numpy(), extent=grid_extent(track), interpolation="nearest")
     words = (
         "Above the outlines that were found, below the keys. Look for two things that share a colour: their keys are alike, "
-        f"and matching may confuse them. (The colours hold {explained:.0%} of the variance of the keys; the rest is not seen here.)"
+        f"and matching may confuse them. (The colours hold {explained:.0%} of the variance of the keys; the rest is unseen.)"
     )
     caption(figure, words)
     return figure

@@ -34,7 +34,7 @@ def caption(figure: Figure, words: str) -> None:
     figure.supxlabel(textwrap.fill(words, int(13.5 * figure.get_figwidth())), x=0.01, ha="left", fontsize=10)
 
 
-def canvas(ax: Axes | None, size: tuple[float, float], words: str) -> tuple[Figure, Axes]:
+def canvas(ax: Axes | None, size: tuple[float | int, float | int], words: str) -> tuple[Figure, Axes]:
     """A figure of one panel, size in inches (width, height), and its caption; or the panel that is given, as it is."""
     if ax is not None:
         return ax.figure, ax
