@@ -153,6 +153,13 @@ def test_a_clip_without_masks_has_a_contact_sheet(clip):
     assert titles(figure) == ["bare, frame 0", "bare, frame 2", "bare, frame 5"]
 
 
+def test_a_frame_that_is_not_annotated_says_so_and_has_no_j(clip, track):
+    clip.masks[2:] = 255
+    figure = show.contact_sheet(clip, {"a": track}, frames=[0, 3])
+    assert titles(figure) == ["true masks, frame 0", "true masks, frame 3: not annotated", *titles(figure)[2:]]
+    assert titles(figure)[3] == "a, frame 3"
+
+
 @pytest.mark.parametrize(
     "ask, sentence",
     [
@@ -283,7 +290,7 @@ def lines_and_ends(figure):
 
 
 def test_lines_end_at_the_best_match_and_are_judged_by_label(track, clip):
-    figure = show.correspondences(track, 5, memory_frame=2, count=40)
+    figure = show.correspondences(track, 5, memory_frame=2, count=200)
     labels = matches.cell_labels(matches.padded(torch.from_numpy(clip.masks), track), 8)
     scores = track.similarity(5)[0, H * W :]  # of the second remembered frame
     seen = set()
@@ -498,5 +505,9 @@ def test_curves_that_are_not_there_are_refused(tmp_path):
     assert [ax.get_title() for ax in show.training_curves(run, ["lr"]).axes] == ["lr"]
     with pytest.raises(vl.InputError, match="hold no dice: choose of total, lr, J&F world"):
         show.training_curves(run, ["dice"])
+    with pytest.raises(vl.InputError, match="names is empty"):
+        show.training_curves(run, [])
+    with pytest.raises(vl.InputError, match="runs is empty"):
+        show.training_curves({})
     with pytest.raises(vl.InputError, match="holds no log"):
         show.training_curves(tmp_path / "nothing")

@@ -111,8 +111,8 @@ def affinity_matrix(
     drawn = block_means(affinity[rows][:, columns].numpy(), tall, wide)
 
     words = (
-        "Each column says where one query cell looked. Rows of each frame and columns go through background, objects, mixed "
-        "cells, as the strips show. Look for weight where the strip on the left is not the one above: false matches."
+        "Each column says where one query cell looked; the strips say to which object its column and each row belong. Look for "
+        "weight where the two strips differ: false matches."
     )
     figure, ax = canvas(ax, (WIDTH, 9), words)
     extent = (0, drawn.shape[1] * wide, drawn.shape[0] * tall, 0)
@@ -130,7 +130,8 @@ def affinity_matrix(
     ax.set_yticks((edges - sizes / 2).tolist(), [f"{name}\n{share:.0%} of weight" for name, share in zip(names, shares)])
     pixel = f", drawn as means of blocks of {tall} x {wide}" if tall * wide > 1 else ""
     ax.set_title(f"affinity of {n} memory cells (rows) x {m} query cells (columns){pixel}")
-    ax.set(xlabel=f"query cells of frame {frame}", xticks=[])
+    ax.set_xticks([])
+    ax.set_xlabel(f"query cells of frame {frame}", loc="left")
     figure.colorbar(heat, ax=ax, label="affinity, mean of block" if pixel else "affinity", aspect=40, pad=0.01)
     there = sorted({*memory_labels.tolist(), *query_labels.tolist()}, key=lambda i: (i < 0, i))
     handles = [Patch(**look_of(i), label={0: "background", -1: "mixed cells"}.get(i, f"object {i}")) for i in there]

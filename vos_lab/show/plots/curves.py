@@ -107,12 +107,16 @@ def training_curves(runs: str | Path | dict[str, str | Path], names: list[str] |
     """
     if not isinstance(runs, dict):
         runs = {Path(runs).name: runs}
+    if not runs:
+        raise InputError("runs is empty: give the folder of a run, or several by name")
     logs = {name: read_log(out) for name, out in runs.items()}
     for name, records in logs.items():
         if not records:
             raise InputError(f"{Path(runs[name])} holds no log of a training: give the folder that `train` wrote to")
     there = list(dict.fromkeys(name for records in logs.values() for record in records for name in record if name != "step"))
     names = [name for name in there if name == "total" or name.startswith("J&F")] if names is None else names
+    if not names:
+        raise InputError(f"names is empty: choose of {', '.join(there)}")
     if unknown := [name for name in names if name not in there]:
         raise InputError(f"the logs hold no {', '.join(unknown)}: choose of {', '.join(there)}")
     columns = min(3, len(names))

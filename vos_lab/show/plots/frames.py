@@ -57,15 +57,19 @@ def contact_sheet(
     frames = spread(range(len(clip)), count) if frames is None else frames
     check_frames(frames, range(len(clip)))
     rows = {"true masks": clip.masks} if clip.masks is not None else {}
-    for name, track in (named(tracks) if tracks is not None else {}).items():
-        rows[name] = masks_for(clip, track.masks)
+    if tracks is not None:
+        tracks = {"found": tracks} if isinstance(tracks, Track) else named(tracks)
+        rows |= {name: masks_for(clip, track.masks) for name, track in tracks.items()}
     rows = rows or {clip.name: np.zeros(clip.frames.shape[:3], dtype=np.uint8)}
     figure, axes = tiles(len(rows) * len(frames), clip.size, len(frames))
     for row, (name, masks) in enumerate(rows.items()):
         for ax, t in zip(axes[row * len(frames) :], frames):
             show_picture(ax, overlay(clip.frames[t : t + 1], masks[t : t + 1])[0])
-            score = f": J {mean_j(clip.masks[t], masks[t]):.2f}" if masks is not clip.masks and clip.annotated[t] else ""
-            ax.set_title(f"{name}, frame {t}{score}", fontsize=10)
+            if masks is clip.masks:
+                note = "" if clip.annotated[t] else ": not annotated"
+            else:
+                note = f": J {mean_j(clip.masks[t], masks[t]):.2f}" if clip.annotated[t] else ""
+            ax.set_title(f"{name}, frame {t}{note}", fontsize=10)
     caption(figure, "Read from left to right; look for the first frame in which a colour leaves its object or goes to another.")
     return figure
 

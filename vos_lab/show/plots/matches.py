@@ -182,7 +182,6 @@ def false_match_map(
     track: from run(clip, record=True). masks: the true ones; the clip's unless given. object_id: whose memory, where objects
     appeared at different times.
     """
-    track.memory_frames(frame, object_id)
     clip, masks = recorded(track), true_masks(track, masks)
     found = false_weight(track, frame, masks, object_id)
     height, width = clip.size
