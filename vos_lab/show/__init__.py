@@ -1,9 +1,10 @@
 """Pictures that answer a question: plots (matplotlib) and widgets (anywidget). Each loads when first used."""
 
 from ..lazy import lazy
+from .plots import __all__ as PLOTS
 
 HOMES = {
-    "affinity_of_pixel": "plots",
+    **dict.fromkeys(PLOTS, "plots"),
     "TrainingPlot": "training",
     "AffinityExplorer": "widgets.explorer",
     "FalseMatchAtlas": "widgets.atlas",
