@@ -11,6 +11,7 @@ SUBJECTS = {
     "affinity": ("affinity_of_pixel", "affinity_matrix", "memory_usage"),
     "matches": ("correspondences", "false_match_map", "false_match_timeline", "reliability"),
     "compare": ("before_after",),
+    "variants": ("differences",),
     "curves": ("scores_over_time", "policy_costs", "training_curves"),
 }
 HOMES = {name: subject for subject, names in SUBJECTS.items() for name in names}
