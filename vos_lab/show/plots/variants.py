@@ -26,7 +26,7 @@ def differences(
     if not variants or baseline not in {row["variant"] for row in rows}:
         raise InputError(f"rows need the baseline '{baseline}' and at least one other variant")
     figure, axes = plt.subplots(
-        1, len(measures), figsize=(WIDTH, 0.8 + 0.16 * len(variants) * (1 + len(groups))), sharey=True, layout="constrained"
+        1, len(measures), figsize=(WIDTH, 1.8 + 0.14 * len(variants) * (1 + len(groups))), sharey=True, layout="constrained"
     )
     for ax, name in zip(np.atleast_1d(axes), measures):
         ax.axvline(0, color="grey", linewidth=1)
@@ -48,7 +48,7 @@ def differences(
         ax.grid(axis="x", alpha=0.3)
     first = np.atleast_1d(axes)[0]
     first.set_yticks(range(len(variants)), variants)
-    first.invert_yaxis()
+    first.set_ylim(len(variants) - 0.5, -0.5)
     figure.legend(*first.get_legend_handles_labels(), loc="outside upper center", ncols=len(groups), frameon=False)
     seeds = len({row["seed"] for row in rows})
     words = (
