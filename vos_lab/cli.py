@@ -229,28 +229,34 @@ def experiment(args: argparse.Namespace) -> None:
 def add_bench(commands) -> None:
     parser = commands.add_parser(
         "bench",
-        help="measure what a long memory costs and gives",
-        description="memory: policies over a clip played forth and back, up to LENGTH frames. Writes OUT/memory.csv, a row per "
-        "policy and length, as each policy ends, and OUT/memory.png. Policies that the table holds already are not run again.",
+        help="measure what remembering costs and gives",
+        description="memory: policies over a clip played forth and back, up to LENGTH frames; OUT/memory.csv and memory.png. "
+        "motion: models with and without a MotionPrior on clips that are hard in one way; OUT/motion.csv. What a table holds "
+        "already is not run again.",
     )
-    parser.add_argument("what", choices=["memory"])
-    parser.add_argument("--model", default="stcn-small", help="a model that ships")
-    parser.add_argument("--length", type=int, default=5000, help="frames for policies whose memory is bounded")
-    parser.add_argument("--growing", type=int, default=500, help="frames for EveryNth(1), which remembers them all")
-    parser.add_argument("--frames", type=int, default=60, help="different frames in the clip")
-    parser.add_argument("--size", type=int, nargs=2, default=(240, 432), metavar=("HEIGHT", "WIDTH"))
-    parser.add_argument("--seed", type=int, default=0, help="of the rendered world")
+    parser.add_argument("what", choices=["memory", "motion"])
+    parser.add_argument("--models", nargs="+", default=["stcn-small"], help="models that ship (memory takes the first)")
     parser.add_argument("--out", type=Path, default=Path("runs/bench"))
+    parser.add_argument("--length", type=int, default=5000, help="memory: frames for policies whose memory is bounded")
+    parser.add_argument("--growing", type=int, default=500, help="memory: frames for EveryNth(1), which remembers them all")
+    parser.add_argument("--frames", type=int, default=60, help="memory: different frames in the clip")
+    parser.add_argument("--clips", type=int, default=8, help="motion: rendered clips of each kind")
+    parser.add_argument("--root", default="", help="motion: folder of DAVIS, whose training clips are tracked as well")
     parser.set_defaults(run=bench)
 
 
 def bench(args: argparse.Namespace) -> None:
+    if args.what == "motion":
+        from .bench import motion
+
+        print(motion.run(args.models, args.clips, args.root, args.out))
+        return
     from .bench.memory import bench_memory
     from .datasets.world import World
     from .models import load_model
 
-    clip = World(args.seed).clip(args.frames, tuple(args.size), objects=1)
-    bench_memory(load_model(args.model), clip, args.length, args.growing, args.out)
+    clip = World(0).clip(args.frames, (240, 432), objects=1)
+    bench_memory(load_model(args.models[0]), clip, args.length, args.growing, args.out)
 
 
 def add_evaluate(commands) -> None:

@@ -1,0 +1,90 @@
+"""Appearance and motion, kept apart: does it help to know where a thing can be? As `vos-lab bench motion` measures it."""
+
+import csv
+from pathlib import Path
+
+from torch import nn
+
+from ..atomic import whole_file
+from ..clip import Clip
+from ..datasets.davis import DAVIS
+from ..datasets.world import World
+from ..memory import MotionPrior
+from ..metrics import evaluate, text_table
+from ..models import load_model
+from ..progress import progress
+from ..tracker import Tracker
+from ..training.experiment import interval, paired, values
+
+STRESS = {  # group -> knobs of the world
+    "look-alike": {"distractors": 4},
+    "fast": {"speed": 0.05},
+    "occlusion": {"occlusion": 1.0},
+    "leave and return": {"leaving": 1.0},
+}
+PRIORS = {"": None, " + prior": MotionPrior()}
+FIELDS = ("variant", "seed", "group", "clip", "J&F")
+FIRST_WORLD = 2000  # no training and no other experiment renders these
+
+
+def stress_clips(count: int, length: int = 24, size: tuple[int, int] = (240, 432), objects: int = 2) -> dict[str, list[Clip]]:
+    """group -> rendered clips, each hard in one way."""
+    seeds = range(FIRST_WORLD, FIRST_WORLD + count)
+    return {group: [World(s, **knobs).clip(length, size, objects=objects) for s in seeds] for group, knobs in STRESS.items()}
+
+
+def bench_motion(models: dict[str, nn.Module], groups: dict[str, list[Clip]], table: Path) -> list[dict]:
+    """J&F of each model with and without a `MotionPrior` on every clip: rows to the table (CSV), which grows clip by clip.
+
+    What the table holds already is not run again.
+    """
+    rows = read_table(table)
+    held = {(row["variant"], row["group"], row["clip"]) for row in rows}
+    wanted = [
+        (f"{name}{suffix}", model, prior, group, clip)
+        for group, clips in groups.items()
+        for clip in clips
+        for name, model in models.items()
+        for suffix, prior in PRIORS.items()
+        if (f"{name}{suffix}", group, clip.name) not in held
+    ]
+    for variant, model, prior, group, clip in progress(wanted, desc="motion", unit="clip"):
+        score = evaluate(Tracker(model, prior=prior).run(clip).masks, clip.masks).JF
+        rows.append({"variant": variant, "seed": 0, "group": group, "clip": clip.name, "J&F": score})
+        with whole_file(table) as draft:
+            with open(draft, "w", newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, FIELDS)
+                writer.writeheader()
+                writer.writerows(rows)
+    return rows
+
+
+def read_table(path: Path) -> list[dict]:
+    if not path.exists():
+        return []
+    with open(path, newline="", encoding="utf-8") as file:
+        return [{**row, "seed": int(row["seed"]), "J&F": float(row["J&F"])} for row in csv.DictReader(file)]
+
+
+def summary(rows: list[dict]) -> str:
+    """For each group and model the mean J&F, and what the prior changes, clip by clip, with the 95 % interval."""
+    lines = []
+    for group in dict.fromkeys(row["group"] for row in rows):
+        for variant in dict.fromkeys(row["variant"] for row in rows):
+            ours = values(rows, group, variant, "J&F")
+            scores = list(ours.get(0, {}).values())
+            plain, _, suffix = variant.partition(" + ")
+            pairs = paired(ours, values(rows, group, plain, "J&F")) if suffix else None
+            change = "{:+.3f} [{:+.3f}, {:+.3f}]".format(*interval(pairs)) if suffix and pairs.size else ""
+            if scores:
+                lines.append([group, variant, str(len(scores)), f"{sum(scores) / len(scores):.3f}", change])
+    return text_table(["group", "variant", "clips", "J&F", "what the prior changes"], lines)
+
+
+def run(names: list[str], count: int, root: str, out: Path) -> str:
+    """All groups, and the real clips of a DAVIS tree at every second frame where `root` names one."""
+    groups = stress_clips(count)
+    if root:
+        davis = DAVIS(root)
+        groups["real"] = [davis.folder(name).load()[::2] for name in davis.names]
+    return summary(bench_motion({name: load_model(name) for name in names}, groups, out / "motion.csv"))
