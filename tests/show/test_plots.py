@@ -100,7 +100,7 @@ DRAWN = {  # every public name, drawn from a small clip and its track
     "before_after": lambda clip, track: show.before_after({"one": track, "other": track}, 4, [(20, 20)]),
     "scores_over_time": lambda clip, track: show.scores_over_time(clip, track),
 }
-ELSEWHERE = {"reliability", "policy_costs", "training_curves"}  # these need something else, and have tests of their own
+ELSEWHERE = {"reliability", "policy_costs", "training_curves", "differences"}  # these need something else: tests of their own
 
 
 @pytest.mark.parametrize("name", DRAWN)
