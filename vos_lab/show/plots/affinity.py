@@ -85,7 +85,7 @@ def memory_usage(track: Track, frame: int, object_id: int | None = None) -> Figu
     half = int((falling < falling[-1] / 2).sum()) + 1
     words = (
         f"Frame {frame} read these cells; half of the weight is on {half / len(usage):.1%} of them; white: the outlines found. "
-        "Look for cells that many others use, and for frames that hardly any does: memory that could be forgotten."
+        "Look for cells that many others use, and for frames without much weight: memory that could be forgotten."
     )
     caption(figure, words + long_term_share(usage, received.size))
     return figure

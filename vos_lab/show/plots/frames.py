@@ -61,15 +61,17 @@ def contact_sheet(
         tracks = {"found": tracks} if isinstance(tracks, Track) else named(tracks)
         rows |= {name: masks_for(clip, track.masks) for name, track in tracks.items()}
     rows = rows or {clip.name: np.zeros(clip.frames.shape[:3], dtype=np.uint8)}
-    figure, axes = tiles(len(rows) * len(frames), clip.size, len(frames))
+    figure, axes = tiles(len(rows) * len(frames), clip.size, len(frames) if len(rows) > 1 else min(4, len(frames)))
     for row, (name, masks) in enumerate(rows.items()):
-        for ax, t in zip(axes[row * len(frames) :], frames):
+        first = row * len(frames)
+        axes[first].text(-0.03, 0.5, name, transform=axes[first].transAxes, rotation=90, ha="right", va="center")
+        for ax, t in zip(axes[first:], frames):
             show_picture(ax, overlay(clip.frames[t : t + 1], masks[t : t + 1])[0])
             if masks is clip.masks:
                 note = "" if clip.annotated[t] else ": not annotated"
             else:
                 note = f": J {mean_j(clip.masks[t], masks[t]):.2f}" if clip.annotated[t] else ""
-            ax.set_title(f"{name}, frame {t}{note}", fontsize=10)
+            ax.set_title(f"frame {t}{note}", fontsize=10)
     caption(figure, "Read from left to right; look for the first frame in which a colour leaves its object or goes to another.")
     return figure
 

@@ -102,10 +102,10 @@ def correspondences(
     show_picture(ax, both)
     outline(ax, masks[frame])
     outline(ax, masks[memory_frame], right=right)
-    halo = [effects.Stroke(linewidth=3.5, foreground="white"), effects.Normal()]
+    halo = [effects.Stroke(linewidth=4, foreground="white"), effects.Normal()]
     for cell, match, verdict in zip(cells, best.tolist(), verdicts):
         (x0, y0), (x1, y1) = middle(track, cell), middle(track, match)
-        ax.plot([x0, x1 + right], [y0, y1], linewidth=1.5, markersize=5, path_effects=halo, **LINES[verdict])
+        ax.plot([x0, x1 + right], [y0, y1], linewidth=2, markersize=6, path_effects=halo, **LINES[verdict])
     counts = {verdict: verdicts.count(verdict) for verdict in LINES if verdict in verdicts}
     judged = counts.get("right", 0) + counts.get("wrong", 0)
     title = f"frame {frame} (left) looks at frame {memory_frame} (right)"

@@ -47,8 +47,9 @@ def tiles(count: int, size: tuple[int, int], columns: int | None = None, bar: bo
     """Panels for pictures of (H, W) pixels, row by row; those beyond `count` stay empty. bar: room for a colour bar."""
     columns = columns or (count if count < 4 else 2 if count == 4 else 3)
     rows = -(-count // columns)
-    tall = (WIDTH - 1.2 * bar) / columns * size[0] / size[1] + 0.3  # inches of a picture and its title
-    figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, rows * tall + 0.6), squeeze=False, layout="constrained")
+    width = WIDTH if columns > 1 else 9
+    tall = (width - 1.2 * bar) / columns * size[0] / size[1] + 0.3  # inches of a picture and its title
+    figure, axes = plt.subplots(rows, columns, figsize=(width, rows * tall + 0.6), squeeze=False, layout="constrained")
     for ax in axes.flat:
         ax.set_axis_off()
     return figure, list(axes.flat)
