@@ -124,7 +124,7 @@ function render({ model, el }) {
         const [board, index] = chosen();
         working = 0;
         if (board === query) return;
-        readers.advance(12, board.start + index);
+        readers.advance(20, board.start + index);
         if (readers.known === 1 || performance.now() - painted > 250) schedule();
         else working = setTimeout(goOn, 0);
     }

@@ -34,8 +34,8 @@ class AffinityExplorer(Widget, script="explorer.js", needs=("affinity.js", "boar
     """
 
     about = (
-        "Affinity: how much one cell of the query frame reads each cell in memory, all of it 100 %. Move over the query frame to "
-        "see where a cell looks; move over a memory frame to see who looks there. Click to pin, arrow keys to step."
+        "Move over the query frame to see where that cell looks in memory (its affinity, 100 % in all), or over a memory frame to "
+        "see which query cells read that cell; click to pin, arrow keys to step."
     )
     # what is shown: of the query first, then of each memory frame (and of long-term memory, its cells as a mosaic)
     sentence = constant(Unicode)
@@ -62,38 +62,38 @@ class AffinityExplorer(Widget, script="explorer.js", needs=("affinity.js", "boar
 
     def __init__(self, track: Track, frame: int, object_id: int | None = None, **options):
         origins, longer = shown_cells(track, frame, object_id)
-        working = track.memory_frames(frame, object_id)
-        pictures, masks, known = with_masks(track)
         self.track, self.frame, self.object_id = track, frame, object_id
-        above, left = track.padding
-        height, width = track.masks.shape[1:]
+        working = track.memory_frames(frame, object_id)
         rows, columns = track.keys[frame].shape[2:]
-        grid = {"rows": rows, "columns": columns, "cell": track.stride, "left": left, "above": above}
-        grid |= {"width": width, "height": height, "origins": []}
-        panels = [grid | {"name": f, "title": f"frame {f}"} for f in (frame, *working)]
-        frames = [pictures[f] for f in (frame, *working)]
-        outlines = [masks[f] for f in (frame, *working)]
+        shown = torch.cat([torch.tensor([frame]), origins // (rows * columns)]).unique()  # frames, ascending
+        pictures, masks = track.clip.frames[shown.numpy()], masks_of(track, shown.numpy())
+        labels = cell_labels(padded(torch.from_numpy(masks), track), track.stride)  # (shown,h*w)
+        place = lambda frames: torch.searchsorted(shown, torch.as_tensor(frames))
+        whole = place([frame, *working])  # of the frames that are shown whole, the query first
+        panels = [frame_panel(track, t) for t in (frame, *working)]
+        shots, outlines = [*pictures[whole.numpy()]], [*masks[whole.numpy()]]
         if len(longer):
-            mosaic = [patches(x, longer, track) for x in (pictures, masks)]
-            panels.append(long_term_panel(longer, mosaic[1].shape, track))
-            frames.append(mosaic[0])
-            outlines.append(mosaic[1])
-        labels = cell_labels(padded(torch.from_numpy(masks), track), track.stride)  # (T,h*w)
+            where, cell = place(longer // (rows * columns)), longer % (rows * columns)
+            shots.append(mosaic(pictures, where, cell, track))
+            outlines.append(mosaic(masks, where, cell, track))
+            panels.append(long_term_panel(longer, outlines[-1].shape, track))
+        of_memory = labels[place(origins // (rows * columns)), origins % (rows * columns)]
         settings = {"kind": "l2", "top_k": None, "temperature": 1.0} | track.matching | {"norm_term": True, "without": []}
         settings["temperature"] = float(settings["temperature"])
-        unknown = set(options) - {"cell", "memory_cell", "pinned", "opacity", *settings}
-        if unknown:
-            raise InputError(f"there is no option {', '.join(sorted(unknown))}: choose {', '.join(['cell', *settings])}")
+        choices = {"cell": middle(labels[whole[0]].view(rows, columns)), "memory_cell": None, "pinned": False, "opacity": 0.9}
+        choices |= settings
+        if unknown := set(options) - set(choices):
+            raise InputError(f"there is no option {', '.join(sorted(unknown))}: choose of {', '.join(choices)}")
         super().__init__(
             sentence=self.about,
-            source=words_for(known, [frame, *(origins // (rows * columns)).unique().tolist()]),
+            source=whose_masks(track, shown.numpy()),
             panels=panels,
-            pictures=[jpeg(smaller(x)) for x in frames],
+            pictures=[jpeg(smaller(x)) for x in shots],
             masks=[png(smaller(x)) for x in outlines],
-            labels=torch.cat([labels[frame], labels.flatten()[origins]]).to(torch.uint8).numpy().tobytes(),  # -1 becomes 255
+            labels=torch.cat([labels[whole[0]], of_memory]).to(torch.uint8).numpy().tobytes(),  # -1 becomes 255
             tracked=settings,
             **self._keys(origins),
-            **{"cell": middle(labels[frame].view(rows, columns))} | settings | options,
+            **choices | options,
         )
 
     def _keys(self, origins: Int64[Tensor, "n"]) -> dict[str, bytes | bool]:
@@ -200,23 +200,19 @@ def shown_cells(track: Track, frame: int, object_id: int | None) -> tuple[Int64[
     return torch.cat([origins[:working], longer]), longer
 
 
-def with_masks(track: Track) -> tuple[UInt8[np.ndarray, "T H W 3"], UInt8[np.ndarray, "T H W"], np.ndarray]:
-    """Frames, masks (the clip's where it has them, else those that were found), and in which frames they are the clip's."""
+def masks_of(track: Track, frames: Int64[np.ndarray, "f"]) -> UInt8[np.ndarray, "f H W"]:
+    """The clip's masks where it has them, else those that were found."""
     clip = track.clip
-    masks = track.masks.copy()
-    if clip.masks is not None:
-        masks[clip.annotated] = clip.masks[clip.annotated]
-    return clip.frames, masks, clip.annotated
+    return np.stack([clip.masks[t] if clip.annotated[t] else track.masks[t] for t in frames])
 
 
-def words_for(known: np.ndarray, frames: list[int]) -> str:
-    """Whose masks say what each cell is."""
-    if known[frames].all():
+def whose_masks(track: Track, frames: Int64[np.ndarray, "f"]) -> str:
+    """Where the masks of these frames come from, in words."""
+    known = frames[track.clip.annotated[frames]]
+    if len(known) == len(frames):
         return "the clip's true masks"
-    if known[frames].any():
-        given = ", ".join(str(f) for f in sorted(frames) if known[f])
-        return f"the clip's masks in frame {given}, elsewhere those that the tracker found"
-    return "the masks that the tracker found, since the clip has none"
+    given = f"the clip's masks in frame {', '.join(map(str, known))}, elsewhere " if len(known) else ""
+    return f"{given}the masks that the tracker found"
 
 
 def middle(labels: Int64[Tensor, "h w"]) -> tuple[int, int]:
@@ -229,42 +225,39 @@ def middle(labels: Int64[Tensor, "h w"]) -> tuple[int, int]:
     return tuple(cells[nearest].tolist())
 
 
-def long_term_panel(origins: Int64[Tensor, "long"], size: tuple, track: Track) -> dict:
-    """Grid and words of the mosaic of long-term cells. origins, in the panel: frame, row, column of each."""
+def frame_panel(track: Track, frame: int) -> dict:
+    """Name and grid of a frame that is shown whole, in its pixels; its cells begin (left, above) it where it was padded."""
+    rows, columns = track.keys[frame].shape[2:]
+    above, left = track.padding
+    height, width = track.masks.shape[1:]
+    grid = {"rows": rows, "columns": columns, "cell": track.stride, "left": left, "above": above}
+    return {"name": frame, "title": f"frame {frame}", **grid, "width": width, "height": height, "origins": []}
+
+
+def long_term_panel(origins: Int64[Tensor, "long"], size: tuple[int, ...], track: Track) -> dict:
+    """The same of the mosaic of long-term cells. origins, in the panel: frame, row, column of each."""
     rows, columns = track.keys[track.first_frame].shape[2:]
     places = [[o // (rows * columns), o // columns % rows, o % columns] for o in origins.tolist()]
-    frames = sorted({frame for frame, *_ in places})
-    cell = track.stride
-    return {
-        "name": LONG_TERM,
-        "title": f"long-term: {len(places)} cells of frames {frames[0]} to {frames[-1]}",
-        "rows": size[0] // cell,
-        "columns": size[1] // cell,
-        "cell": cell,
-        "left": 0,
-        "above": 0,
-        "width": size[1],
-        "height": size[0],
-        "origins": places,
-    }
+    title = f"long-term: {len(places)} cells of frames {places[0][0]} to {places[-1][0]}"
+    (height, width), s = size, track.stride
+    grid = {"rows": height // s, "columns": width // s, "cell": s, "left": 0, "above": 0}
+    return {"name": LONG_TERM, "title": title, **grid, "width": width, "height": height, "origins": places}
 
 
-def patches(
-    pictures: UInt8[np.ndarray, "T H W *c"], origins: Int64[Tensor, "long"], track: Track
+def mosaic(
+    pictures: UInt8[np.ndarray, "f H W *c"], which: Int64[Tensor, "long"], cells: Int64[Tensor, "long"], track: Track
 ) -> UInt8[np.ndarray, "H2 W2 *c"]:
-    """Single cells as one picture, row by row, about as wide as a frame is."""
+    """Single cells as one picture, row by row, about as wide as a frame is. which: picture, and cell in it, of each."""
     rows, columns = track.keys[track.first_frame].shape[2:]
-    across = math.ceil(math.sqrt(len(origins) * columns / rows))
-    down = math.ceil(len(origins) / across)
+    across = math.ceil(math.sqrt(len(cells) * columns / rows))
     s, (above, left) = track.stride, track.padding
-    mosaic = np.zeros((down * s, across * s, *pictures.shape[3:]), np.uint8)
-    for i, origin in enumerate(origins.tolist()):
-        frame, row, column = origin // (rows * columns), origin // columns % rows, origin % columns
-        top, start = row * s - above, column * s - left
-        patch = pictures[frame, max(top, 0) : top + s, max(start, 0) : start + s]  # smaller where the cell lies half outside
+    whole = np.zeros((math.ceil(len(cells) / across) * s, across * s, *pictures.shape[3:]), np.uint8)
+    for i, (picture, cell) in enumerate(zip(which.tolist(), cells.tolist())):
+        top, start = cell // columns * s - above, cell % columns * s - left
+        patch = pictures[picture, max(top, 0) : top + s, max(start, 0) : start + s]  # smaller where the cell lies half outside
         y, x = i // across * s, i % across * s
-        mosaic[y : y + patch.shape[0], x : x + patch.shape[1]] = patch
-    return mosaic
+        whole[y : y + patch.shape[0], x : x + patch.shape[1]] = patch
+    return whole
 
 
 def smaller(picture: Num[np.ndarray, "H W *c"]) -> Num[np.ndarray, "H2 W2 *c"]:

@@ -37,7 +37,7 @@ function controlsOf(model, listen, choose) {
         element("label", { title: "divides the similarity: small is sharp" }, "temperature", temperature, degrees),
         element("label", { title: "only so many memory cells are read" }, "top-k", topK),
         element("label", {}, all, "all"),
-        element("label", {}, "heat", opacity),
+        element("label", {}, "heat opacity", opacity),
         reset);
     return { node, show };
 }
@@ -84,9 +84,10 @@ function pageOf(model, boards, controls) {
         element("div", { class: "top" },
             element("figure", {}, heading, element("div", {}, query.canvas)),
             element("div", { class: "side" }, words, hint,
-                element("div", { class: "magnifiers" }, one.node, other.node, around.node), legend.node)),
+                element("div", { class: "magnifiers" }, one.node, other.node, around.node))),
         controls.node, answering,
         element("div", { class: "strip", style: `--across: ${across}` }, ...memory.map((board) => board.node)),
+        legend.node,
         element("p", { class: "hint" }, `Outlines and labels of cells (and so what counts as false) come from ${model.get("source")}.`));
 
     // the chosen cell, its strongest match, and that place with all matches there
@@ -101,16 +102,16 @@ function pageOf(model, boards, controls) {
     }
 
     function describe({ asks, board, index, weights, max, strongest, settings, known }) {
-        const own = board.labels[index], place = placeOf(board, index), without = model.get("without");
+        const own = board.labels[index], [frame, row, column] = placeOf(board, index), without = model.get("without");
         const pin = model.get("pinned") ? "Pinned: click the cell again or press Escape to let go." : "Click to pin.";
-        words.textContent = wordsOf({ asks, own, place, known, shares: sharesOf(weights, asks ? labels : query.labels) });
+        words.textContent = wordsOf({ asks, own, known, shares: sharesOf(weights, asks ? labels : query.labels) });
         hint.textContent = asks ? pin : `${givesOf(weights, settings, known)} ${pin}`;
         heading.textContent = `Query, ${query.panel.title}: ${asks ? "the marked cell looks into memory" : "who reads the marked memory cell"}`;
-        answering.textContent = asks ? "Memory: where it looks, and each frame's part of the 100 %" : "Memory: the marked cell";
-        one.caption.textContent = asks ? "this cell" : "this memory cell";
+        answering.textContent = asks ? "Memory: where it looks; the parts of all frames make up 100 %" : "Memory: the marked cell";
+        one.caption.textContent = `this cell: ${asks ? "" : `frame ${frame}, `}row ${row}, column ${column}`;
         const where = strongest?.panel.title.split(":")[0];
-        other.caption.textContent = max ? `${asks ? "reads most" : "is read most"}: ${where}, ${percent(max)}` : "";
-        around.caption.textContent = max ? "all matches around there" : "";
+        other.caption.textContent = max ? `${asks ? "reads most" : "read most by"}: ${where}, ${percent(max)}` : "";
+        around.caption.textContent = max ? "all matches near it" : "";
         legend.most.textContent = percent(max);
         for (const { panel, start, count, caption, toggle, canvas } of memory) {
             const part = weights.subarray(start, start + count), off = without.includes(panel.name);
@@ -123,14 +124,14 @@ function pageOf(model, boards, controls) {
 }
 
 // what is read, or who reads, in words; shares: [label, weight], the largest first
-function wordsOf({ asks, own, place: [frame, row, column], known, shares }) {
+function wordsOf({ asks, own, known, shares }) {
     const thing = own === MIXED ? "mixed cell" : own === 0 ? "cell of the background" : `cell of object ${own}`;
-    const who = `This ${asks ? "" : "memory "}${thing} (frame ${frame}, row ${row}, column ${column})`;
+    const who = `This ${asks ? "" : "memory "}${thing}`;
     const total = shares.reduce((sum, [, w]) => sum + w, 0);
     if (!total) return asks ? `${who} reads nothing: all of memory is switched off.` : `${who} is read by nobody${known < 1 ? " so far" : ""}.`;
     const parts = shares.filter(([, w], i) => i === 0 || w / total >= 0.005).map(([label, w]) => `${nameOf(label)}: ${percent(w / total)}`);
     const wrong = shares.reduce((sum, [label, w]) => sum + (isFalse(label, own) ? w : 0), 0) / total;
-    const verdict = own === MIXED ? "not counted, since the cell shows more than one thing" : percent(wrong);
+    const verdict = own === MIXED ? "not counted (a mixed cell)" : percent(wrong);
     return `${who} ${asks ? "reads" : "is read by"} ${parts.join(", ")}; false: ${verdict}.`;
 }
 
