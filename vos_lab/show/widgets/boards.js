@@ -106,7 +106,7 @@ function fit(board) {
     const width = Math.round(canvas.parentElement.clientWidth * dense), height = Math.round((width * panel.height) / panel.width);
     if (!width || (canvas.width === width && board.grounds)) return;
     Object.assign(canvas, { width, height: height + Math.round(BAR * dense) });
-    board.dense = dense;
+    Object.assign(board, { dense, state: null });
     board.grounds = board.pictures.map((picture) => {
         const ground = element("canvas", { width, height }), pen = ground.getContext("2d");
         pen.imageSmoothingQuality = "high";
@@ -145,6 +145,9 @@ const cellIn = (view, { panel }, i) => ({
 function drawBoard(board, answer, marked) {
     const { canvas, panel, grounds, dense } = board;
     if (!grounds) return; // not on the page yet
+    const blank = !answer?.weights.some((w) => w > 0), state = [blank, answer === null, marked].join();
+    if (blank && board.state === state) return; // it shows this already
+    board.state = state;
     const pen = canvas.getContext("2d"), { width, height } = grounds[0];
     const view = { x: 0, y: 0, scale: width / panel.width, width, height, dense };
     pen.clearRect(0, 0, canvas.width, canvas.height);
@@ -191,11 +194,11 @@ function drawMagnifier(canvas, board, index, colour) {
     const pen = canvas.getContext("2d"), size = canvas.width, { panel, pictures } = board, half = (ACROSS - 1) / 2;
     const x = ((index % panel.columns) - half) * panel.cell - panel.left;
     const y = (Math.floor(index / panel.columns) - half) * panel.cell - panel.above;
-    const picture = pictures[colour ? 0 : 1], dense = picture.width / panel.width, across = ACROSS * panel.cell;
+    const picture = pictures[colour ? 0 : 1], fine = picture.width / panel.width, across = ACROSS * panel.cell;
     clearMagnifier(canvas);
     pen.imageSmoothingEnabled = false;
-    pen.drawImage(picture, x * dense, y * dense, across * dense, across * dense, 0, 0, size, size);
-    return { x, y, scale: size / across, width: size, height: size, dense: 2 };
+    pen.drawImage(picture, x * fine, y * fine, across * fine, across * fine, 0, 0, size, size);
+    return { x, y, scale: size / across, width: size, height: size, dense: window.devicePixelRatio || 1 };
 }
 
 function clearMagnifier(canvas) {

@@ -1,6 +1,7 @@
 // AffinityExplorer. All that can be chosen lies in the model, so that Python and other views see it; each change paints anew.
 
-const CHOSEN = ["cell", "memory_cell", "pinned", "kind", "temperature", "top_k", "norm_term", "without", "opacity"];
+const SETTINGS = ["kind", "temperature", "top_k", "norm_term", "without", "opacity"];
+const CHOSEN = ["cell", "memory_cell", "pinned", ...SETTINGS];
 const MOST_MARKS = 100; // top-k above which the cells that are read are not marked one by one
 const STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 

@@ -19,7 +19,11 @@ function controlsOf(model, listen, choose) {
     listen(norm, "change", () => choose({ norm_term: norm.checked }, true));
     listen(opacity, "input", () => choose({ opacity: Number(opacity.value) }));
     listen(reset, "click", () => choose(tracked, true));
+    let shown = "";
     const show = (settings) => {
+        const state = JSON.stringify(SETTINGS.map((name) => model.get(name)));
+        if (state === shown) return;
+        shown = state;
         kind.value = settings.kind;
         if (document.activeElement !== temperature) temperature.value = Math.log2(settings.temperature);
         degrees.textContent = Number(settings.temperature.toPrecision(3));
@@ -64,12 +68,17 @@ function legendOf(boards) {
     return { node, most };
 }
 
+// an unchanged text is left alone: a new one makes the browser lay out the page again
+function say(node, text) {
+    if (node.textContent !== text) node.textContent = text;
+}
+
 function pageOf(model, boards, controls) {
     const [query, ...memory] = boards, legend = legendOf(boards), labels = memory.flatMap((board) => [...board.labels]);
     const words = element("p", { class: "words", "aria-live": "polite" }), hint = element("p", { class: "hint" });
-    const heading = element("h4"), answering = element("h4");
+    const heading = element("h4"), answering = element("h4"), dense = window.devicePixelRatio || 1;
     const [one, other, around] = [0, 1, 2].map(() => {
-        const canvas = element("canvas", { width: 300, height: 300, class: "magnifier", "aria-hidden": "true" });
+        const canvas = element("canvas", { width: 150 * dense, height: 150 * dense, class: "magnifier", "aria-hidden": "true" });
         const caption = element("figcaption");
         return { canvas, caption, node: element("figure", {}, canvas, caption) };
     });
@@ -104,18 +113,18 @@ function pageOf(model, boards, controls) {
     function describe({ asks, board, index, weights, max, strongest, settings, known }) {
         const own = board.labels[index], [frame, row, column] = placeOf(board, index), without = model.get("without");
         const pin = model.get("pinned") ? "Pinned: click the cell again or press Escape to let go." : "Click to pin.";
-        words.textContent = wordsOf({ asks, own, known, shares: sharesOf(weights, asks ? labels : query.labels) });
-        hint.textContent = asks ? pin : `${givesOf(weights, settings, known)} ${pin}`;
-        heading.textContent = `Query, ${query.panel.title}: ${asks ? "the marked cell looks into memory" : "who reads the marked memory cell"}`;
-        answering.textContent = asks ? "Memory: where it looks; the parts of all frames make up 100 %" : "Memory: the marked cell";
-        one.caption.textContent = `this cell: ${asks ? "" : `frame ${frame}, `}row ${row}, column ${column}`;
+        say(words, wordsOf({ asks, own, known, shares: sharesOf(weights, asks ? labels : query.labels) }));
+        say(hint, asks ? pin : `${givesOf(weights, settings, known)} ${pin}`);
+        say(heading, `Query, ${query.panel.title}: ${asks ? "the marked cell looks into memory" : "who reads the marked memory cell"}`);
+        say(answering, asks ? "Memory: where it looks; the parts of all frames make up 100 %" : "Memory: the marked cell");
+        say(one.caption, `this cell: ${asks ? "" : `frame ${frame}, `}row ${row}, column ${column}`);
         const where = strongest?.panel.title.split(":")[0];
-        other.caption.textContent = max ? `${asks ? "reads most" : "read most by"}: ${where}, ${percent(max)}` : "";
-        around.caption.textContent = max ? "all matches near it" : "";
-        legend.most.textContent = percent(max);
+        say(other.caption, max ? `${asks ? "reads most" : "read most by"}: ${where}, ${percent(max)}` : "");
+        say(around.caption, max ? "all matches near it" : "");
+        say(legend.most, percent(max));
         for (const { panel, start, count, caption, toggle, canvas } of memory) {
             const part = weights.subarray(start, start + count), off = without.includes(panel.name);
-            caption.textContent = off ? `${panel.title}: switched off` : asks ? `${panel.title}: ${percent(sumOf(part))}` : panel.title;
+            say(caption, off ? `${panel.title}: switched off` : asks ? `${panel.title}: ${percent(sumOf(part))}` : panel.title);
             toggle.checked = !off;
             canvas.classList.toggle("off", off);
         }
