@@ -39,7 +39,8 @@ class Page:
 
     def words(self) -> str:
         self.page.wait_for_timeout(150)
-        return self.page.inner_text(".explorer .words") + " | " + self.page.inner_text(".explorer .magnifiers figcaption >> nth=0")
+        cell = self.page.locator(".explorer .magnifiers figcaption").first
+        return f"{self.page.inner_text('.explorer .words')} | {cell.inner_text()}"
 
     def middle_of(self, canvas, row, column) -> tuple[float, float]:
         """Where a cell of 8x8 pixels lies on the screen, in a frame 432 pixels wide."""

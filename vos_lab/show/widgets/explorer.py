@@ -34,8 +34,8 @@ class AffinityExplorer(Widget, script="explorer.js", needs=("affinity.js", "boar
     """
 
     about = (
-        "Move over the query frame to see where that cell looks in memory (its affinity, 100 % in all), or over a memory frame to "
-        "see which query cells read that cell; click to pin, arrow keys to step."
+        "Move over the query frame to see where that cell looks in memory (its affinity, 100 % in all), or over a memory frame "
+        "to see which query cells read that cell; click to pin, arrow keys to step."
     )
     # what is shown: of the query first, then of each memory frame (and of long-term memory, its cells as a mosaic)
     sentence = constant(Unicode)
