@@ -21,7 +21,7 @@ matplotlib.use("Agg")
 
 
 def track_of(clip, remembered, channels=64, matching=None, reach=False, longer=()):
-    """A track with made-up keys: a cell is much the same in all frames, as to a real network. longer: long-term cells' origins."""
+    """A track with made-up keys: a cell is much the same in all frames, as to a network. longer: long-term cells' origins."""
     random = torch.Generator().manual_seed(0)
     h, w = (-(-side // 8) for side in clip.size)
     frame = max(remembered) + 1
