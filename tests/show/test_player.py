@@ -97,5 +97,5 @@ def test_its_twin_shows_the_worst_frame_and_the_curves(ball, lost):
     assert "frame 5: the worst" in titles and titles[-1] == "found by the tracker: J of each frame"
     drawn = [line.get_ydata() for line in figure.axes[-1].lines[:2]]
     assert np.allclose(drawn, vl.evaluate(lost.masks, ball.masks).j, equal_nan=True)
-    assert len({line.get_linestyle() for line in figure.axes[-1].lines[:2]}) == 2  # told apart in grey as well
+    assert len({line._unscaled_dash_pattern for line in figure.axes[-1].lines[:2]}) == 2  # told apart in grey as well
     matplotlib.pyplot.close(figure)

@@ -18,23 +18,24 @@ const TINTS = Array.from({ length: 256 }, (_, id) => [1, 3, 5].map((at) => parse
 // draw.overlay on RGBA pixels: objects tinted over grey, with a white rim one pixel wide (unless rim is false); void and
 // background stay as they are. Only the pixels of box [left, top, right, bottom] are written
 function overlay(out, frame, ids, width, height, opacity, rim = true, box = [0, 0, width, height]) {
-    for (let y = box[1]; y < box[3]; y++) {
-        for (let x = box[0]; x < box[2]; x++) {
-            const i = y * width + x, id = ids[i], p = 4 * i;
-            if (id === 0 || id === 255) {
-                for (let c = 0; c < 3; c++) out[p + c] = frame[p + c];
-            } else if (
-                rim && ((x > 0 && ids[i - 1] !== id) || (x < width - 1 && ids[i + 1] !== id) ||
-                (y > 0 && ids[i - width] !== id) || (y < height - 1 && ids[i + width] !== id))
-            ) {
+    const [left, top, right, bottom] = box;
+    const differs = (i, x, y) => // from a neighbour; beyond the border there is none
+        (x > 0 && ids[i - 1] !== ids[i]) || (x < width - 1 && ids[i + 1] !== ids[i]) ||
+        (y > 0 && ids[i - width] !== ids[i]) || (y < height - 1 && ids[i + width] !== ids[i]);
+    for (let y = top; y < bottom; y++) {
+        const row = y * width;
+        out.set(frame.subarray(4 * (row + left), 4 * (row + right)), 4 * (row + left));
+        for (let x = left; x < right; x++) {
+            const i = row + x, p = 4 * i, id = ids[i];
+            if (id === 0 || id === 255) continue;
+            if (rim && differs(i, x, y)) {
                 out[p] = out[p + 1] = out[p + 2] = 255;
-            } else {
-                const grey = (frame[p] + frame[p + 1] + frame[p + 2]) / 3;
-                for (let c = 0; c < 3; c++) {
-                    out[p + c] = opacity ? Math.floor((1 - opacity) * grey + opacity * TINTS[id][c]) : frame[p + c];
-                }
+            } else if (opacity) {
+                const grey = ((1 - opacity) * (frame[p] + frame[p + 1] + frame[p + 2])) / 3, tint = TINTS[id];
+                out[p] = Math.floor(grey + opacity * tint[0]);
+                out[p + 1] = Math.floor(grey + opacity * tint[1]);
+                out[p + 2] = Math.floor(grey + opacity * tint[2]);
             }
-            out[p + 3] = 255;
         }
     }
 }

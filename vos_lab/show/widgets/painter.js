@@ -22,7 +22,13 @@ function render({ model, el }) {
     let hovered = false, closed = false;
 
     // ---- controls
-    const button = (text, onclick, attributes = {}) => element("button", { type: "button", onclick, ...attributes }, text);
+    function button(text, action, attributes = {}) {
+        const onclick = (event) => {
+            action();
+            if (event.detail) canvas.focus({ preventScroll: true }); // after a click of the mouse the keys are the canvas's
+        };
+        return element("button", { type: "button", onclick, ...attributes }, text);
+    }
     const tools = Object.entries(TOOLS).map(([name, text]) => button(text, () => choose(name), { "data-tool": name }));
     const startSize = Math.max(1, Math.round(Math.min(width, height) / 44)) * 2 + 1;
     const size = element("input", { type: "range", min: 1, max: 61, step: 2, value: startSize, oninput: update });
@@ -55,8 +61,8 @@ function render({ model, el }) {
         tools.forEach((node) => node.setAttribute("aria-pressed", node.dataset.tool === tool));
         sizeText.textContent = `${size.value} px`;
         zoomText.textContent = `${view.zoom.toFixed(1)}×`;
-        undoButton.disabled = !painting.done.length;
-        redoButton.disabled = !painting.undone.length;
+        undoButton.setAttribute("aria-disabled", !painting.done.length); // truly disabled, it would lose the keyboard
+        redoButton.setAttribute("aria-disabled", !painting.undone.length);
         canvas.style.cursor = tool === "hand" ? "grab" : "crosshair";
         ask();
     }

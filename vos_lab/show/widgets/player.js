@@ -49,7 +49,7 @@ function render({ model, el }) {
     const screens = tracks.map((track) => {
         const canvas = element("canvas", { tabindex: 0, style: "display: block; margin: 4px 0", role: "img", "aria-label": `The clip with ${track.name}. Space plays, arrow keys step.` });
         const chart = element("canvas", { tabindex: 0, role: "img", style: "cursor: pointer", "aria-label": `Scores of ${track.name}. Arrow keys step through the frames.` });
-        const paint = new OffscreenCanvas(width, height).getContext("2d"), lane = timeline(chart, track, shown);
+        const paint = new OffscreenCanvas(width, height).getContext("2d"), lane = new Timeline(chart, track, shown);
         let held = false;
         chart.addEventListener("pointerdown", (event) => ((held = true), chart.setPointerCapture(event.pointerId), jump(lane.nearest(event))));
         chart.addEventListener("pointermove", (event) => held && jump(lane.nearest(event)));

@@ -18,83 +18,90 @@ function lowest(count, value) {
     return best;
 }
 
-// The curves of one track on a canvas: a place to click on. Returns { draw, at }.
-function timeline(canvas, track, shown) {
-    const [left, right, bottom] = [30, 12, 20];
-    const lines = Math.ceil(track.ids.length / 3); // of the legend
-    const top = 8 + 20 * lines, high = 90;
-    let wide = 0, ratio = 1;
-    const x = (at) => left + ((wide - left - right) * at) / Math.max(shown.length - 1, 1);
-    const y = (value) => top + high * (1 - value);
-    function fit(width) {
-        wide = width;
-        ratio = sharpen(canvas, width, top + high + bottom);
+// The curves of one track on a canvas; a place on it stands for a frame.
+class Timeline {
+    constructor(canvas, track, shown) {
+        Object.assign(this, { canvas, track, shown, pen: canvas.getContext("2d"), left: 30, right: 12, high: 90, bottom: 22, wide: 0 });
+        this.top = 8 + 20 * Math.ceil(track.ids.length / 3); // the legend stands above, three objects in a line
     }
-    function stroke(pen, id, path) { // a line in its object's colour and dashes, with a dark rim
-        for (const [colour, thick] of [["#111", 4], [colourOf(id), 2.4]]) {
-            Object.assign(pen, { strokeStyle: colour, lineWidth: thick });
-            pen.setLineDash(DASHES[(id - 1) % 4]);
-            pen.stroke(path);
+    fit(wide) {
+        this.wide = wide;
+        this.ratio = sharpen(this.canvas, wide, this.top + this.high + this.bottom);
+    }
+    x(at) {
+        return this.left + ((this.wide - this.left - this.right) * at) / Math.max(this.shown.length - 1, 1);
+    }
+    y(value) {
+        return this.top + this.high * (1 - value);
+    }
+    // the frame that is nearest to the mouse
+    nearest(event) {
+        const share = (event.clientX - this.canvas.getBoundingClientRect().left - this.left) / (this.wide - this.left - this.right);
+        return Math.min(Math.max(Math.round(share * (this.shown.length - 1)), 0), this.shown.length - 1);
+    }
+    draw(at, measure, worst) {
+        const { pen, track } = this, curves = track[measure];
+        pen.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
+        pen.clearRect(0, 0, this.wide, this.top + this.high + this.bottom);
+        pen.font = "12px system-ui, sans-serif";
+        pen.textBaseline = "middle";
+        this.drawAxes(worst);
+        pen.fillStyle = "#ffe08a"; // the frame that is shown
+        pen.fillRect(this.x(at) - 3, this.top - 4, 6, this.high + 8);
+        pen.fillStyle = "#111";
+        pen.fillRect(this.x(at) - 0.5, this.top - 4, 1, this.high + 8);
+        track.ids.forEach((id, n) => {
+            this.line(id, this.curve(curves[n]));
+            this.drawLegend(n, id, measure, curves[n][at]);
+        });
+        if (worst !== null) this.drawWorst(worst);
+    }
+    drawAxes(worst) {
+        for (const value of [0, 0.5, 1]) {
+            this.pen.fillStyle = "#ddd";
+            this.pen.fillRect(this.left, this.y(value), this.wide - this.left - this.right, 1);
+            this.text(value, this.left - 6, this.y(value), "right");
         }
-        pen.setLineDash([]);
+        for (const end of [0, this.shown.length - 1]) {
+            const taken = worst !== null && Math.abs(this.x(end) - this.x(worst)) < 70; // by the words of the worst frame
+            if (!taken) this.text(this.shown[end], this.x(end), this.top + this.high + 15);
+        }
     }
-    function curve(values) {
+    drawWorst(worst) {
+        const { pen } = this, x = this.x(worst), y = this.top + this.high;
+        pen.beginPath(); // a triangle that points up at it
+        pen.moveTo(x, y), pen.lineTo(x - 5, y + 8), pen.lineTo(x + 5, y + 8);
+        pen.fill();
+        this.text(`worst: frame ${this.shown[worst]}`, x, y + 16);
+    }
+    drawLegend(n, id, measure, value) {
+        const x = this.left + ((n % 3) * (this.wide - this.left)) / 3, y = 10 + 20 * Math.floor(n / 3), sample = new Path2D();
+        sample.moveTo(x, y), sample.lineTo(x + 28, y);
+        this.line(id, sample);
+        this.text(`object ${id}: ${value === null ? "not scored" : `${measure} ${value.toFixed(2)}`}`, x + 34, y, "left");
+    }
+    curve(values) {
         const path = new Path2D();
-        let before = null;
         values.forEach((value, at) => {
-            if (value !== null && before === null) path.moveTo(x(at) - 0.5, y(value)); // so that a lone frame shows as a dot
-            if (value !== null) path.lineTo(x(at), y(value));
-            before = value;
+            if (value === null) return;
+            if ((values[at - 1] ?? null) === null) path.moveTo(this.x(at) - 1, this.y(value)); // a lone frame shows as a dot
+            path.lineTo(this.x(at), this.y(value));
         });
         return path;
     }
-    function draw(at, measure, worst) {
-        const pen = canvas.getContext("2d"), curves = track[measure];
-        pen.setTransform(ratio, 0, 0, ratio, 0, 0);
-        pen.clearRect(0, 0, wide, top + high + bottom);
-        pen.font = "12px system-ui, sans-serif";
-        pen.textBaseline = "middle";
-        pen.lineWidth = 1;
-        for (const value of [0, 0.5, 1]) {
-            pen.fillStyle = "#444";
-            pen.textAlign = "right";
-            pen.fillText(value, left - 6, y(value));
-            pen.fillStyle = "#ddd";
-            pen.fillRect(left, y(value), wide - left - right, 1);
+    // in the object's colour and dashes, with a dark rim: yellow, too, can be read on white
+    line(id, path) {
+        this.pen.setLineDash(DASHES[(id - 1) % 4]);
+        for (const [colour, thick] of [["#111", 4], [colourOf(id), 2.4]]) {
+            Object.assign(this.pen, { strokeStyle: colour, lineWidth: thick });
+            this.pen.stroke(path);
         }
-        pen.fillStyle = "#ffe08a"; // the frame that is shown
-        pen.fillRect(x(at) - 3, top - 4, 6, high + 8);
-        pen.fillStyle = "#111";
-        pen.fillRect(x(at) - 0.5, top - 4, 1, high + 8);
-        curves.forEach((values, n) => stroke(pen, track.ids[n], curve(values)));
-        const label = (text, where, line) => {
-            const half = pen.measureText(text).width / 2 + 2;
-            pen.textAlign = "center";
-            pen.fillText(text, Math.min(Math.max(where, left + half), wide - half), line);
-        };
-        pen.fillStyle = "#111";
-        for (const end of [0, shown.length - 1]) { // frame numbers, unless the worst frame's stands there
-            if (worst === null || Math.abs(x(end) - x(worst)) > 70) label(shown[end], x(end), top + high + 15);
-        }
-        if (worst !== null) { // a triangle below the curves
-            pen.beginPath();
-            pen.moveTo(x(worst), top + high - 1), pen.lineTo(x(worst) - 5, top + high + 8), pen.lineTo(x(worst) + 5, top + high + 8);
-            pen.fill();
-            label(`worst: frame ${shown[worst]}`, x(worst), top + high + 15);
-        }
-        track.ids.forEach((id, n) => { // the legend, with the values of the frame that is shown
-            const [column, line] = [left + ((n % 3) * (wide - left)) / 3, 10 + 20 * Math.floor(n / 3)], sample = new Path2D();
-            sample.moveTo(column, line), sample.lineTo(column + 28, line);
-            stroke(pen, id, sample);
-            pen.textAlign = "left";
-            pen.fillStyle = "#111";
-            const value = curves[n][at];
-            pen.fillText(`object ${id}: ${value === null ? "not scored" : `${measure} ${value.toFixed(2)}`}`, column + 34, line);
-        });
+        this.pen.setLineDash([]);
     }
-    const nearest = (event) => {
-        const share = (event.clientX - canvas.getBoundingClientRect().left - left) / (wide - left - right);
-        return Math.min(Math.max(Math.round(share * (shown.length - 1)), 0), shown.length - 1);
-    };
-    return { fit, draw, nearest };
+    // words that stay inside the canvas
+    text(words, x, y, align = "center") {
+        const half = align === "center" ? this.pen.measureText(words).width / 2 + 2 : 0;
+        Object.assign(this.pen, { textAlign: align, fillStyle: "#111" });
+        this.pen.fillText(words, Math.min(Math.max(x, half), this.wide - half), y);
+    }
 }
