@@ -3,23 +3,39 @@
 const TOOLS = { brush: "Brush (B)", eraser: "Eraser (E)", polygon: "Polygon (P)", hand: "Move view (H)" };
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const KEYS = [
-    ["arrows", "move the cursor (Shift: by 10)"], ["Space", "paint there; hold it and move to draw"], ["1 - 9", "choose an object"],
-    ["[  ]", "brush size"], ["Ctrl+Z", "undo"], ["Ctrl+Y", "redo"], ["+  -  0", "zoom; so does Ctrl+wheel"],
-    ["Shift+drag", "move the view"], ["Enter", "close the polygon"], ["Backspace", "last corner away"], ["Esc", "drop it"],
+    ["arrows", "move the cursor (Shift: by 10)"],
+    ["Space", "paint there; hold it and move to draw"],
+    ["1 - 9", "choose an object"],
+    ["[  ]", "brush size"],
+    ["Ctrl+Z", "undo"],
+    ["Ctrl+Y", "redo"],
+    ["+  -  0", "zoom; so does Ctrl+wheel"],
+    ["Shift+drag", "move the view"],
+    ["Enter", "close the polygon"],
+    ["Backspace", "last corner away"],
+    ["Esc", "drop it"],
 ];
 
 function render({ model, el }) {
     const [height, width] = model.get("size");
     const me = `view ${Math.random()}`;
     const painting = new Painting(width, height);
-    const canvas = element("canvas", { tabindex: 0, role: "application", "aria-label": `Mask of an image of ${width} by ${height} pixels. Arrow keys move the cursor, Space paints.` });
+    const about = `Mask of an image of ${width} by ${height} pixels. Arrow keys move the cursor, Space paints.`;
+    const canvas = element("canvas", { tabindex: 0, role: "application", "aria-label": about });
     const view = new View(canvas, width, height);
     const screen = canvas.getContext("2d");
     const painted = new OffscreenCanvas(width, height).getContext("2d"); // image and mask, at the image's size
     const out = new ImageData(width, height);
     const added = new Set(); // objects that have no pixel yet
-    let photo = null, tool = "brush", cursor = [width >> 1, height >> 1], from = null, drag = null, corners = [], ratio = 1, waiting = 0;
-    let hovered = false, closed = false;
+    let photo = null; // the image's pixels, once they are decoded
+    let tool = "brush";
+    let cursor = [width >> 1, height >> 1];
+    let from = null; // where the stroke has got to
+    let drag = null; // which place of the image the hand holds while it moves the view
+    let corners = []; // of the polygon
+    let ratio = 1; // canvas pixels per CSS pixel
+    let waiting = 0; // the number of the next drawing
+    let [hovered, closed] = [false, false];
 
     // ---- controls
     function button(text, action, attributes = {}) {
@@ -33,7 +49,8 @@ function render({ model, el }) {
     const startSize = Math.max(1, Math.round(Math.min(width, height) / 44)) * 2 + 1;
     const size = element("input", { type: "range", min: 1, max: 61, step: 2, value: startSize, oninput: update });
     const sizeText = element("span", { class: "number" });
-    const undoButton = button("Undo", undo), redoButton = button("Redo", redo);
+    const undoButton = button("Undo", undo),
+        redoButton = button("Redo", redo);
     const objects = element("span", { class: "row", role: "group", "aria-label": "objects" });
     const spare = element("input", { type: "checkbox" });
     const opacity = element("input", { type: "range", min: 0, max: 100, value: 60, oninput: repaint });
@@ -42,18 +59,48 @@ function render({ model, el }) {
     const zoomText = element("span", { class: "number" });
     const words = element("div", { class: "words", role: "status", "aria-live": "polite" }, "Loading ...");
     const where = element("span", { class: "quiet" }); // what the mouse is over: seen, not spoken
-    const root = element("div", { class: "vos painter", "data-lm-suppress-shortcuts": true, onkeydown: key, onkeyup: keyUp },
+    const smaller = button("−", () => zoomBy(1 / 1.5, middle()), { "aria-label": "zoom out" });
+    const larger = button("+", () => zoomBy(1.5, middle()), { "aria-label": "zoom in" });
+    const whole = button("whole image", () => zoomBy(0, middle()));
+    const spareAbout = "Brush, eraser and polygon then change the background and the chosen object only";
+    const row = (...children) => element("div", { class: "row" }, ...children);
+    const root = element(
+        "div",
+        { class: "vos painter", "data-lm-suppress-shortcuts": true, onkeydown: key, onkeyup: keyUp },
         element("p", { class: "about" }, model.get("about")),
-        element("div", { class: "row" }, ...tools, element("label", {}, "size", size, sizeText), undoButton, redoButton),
-        element("div", { class: "row" }, "paint:", objects, button("+ new object (N)", addObject),
-            element("label", { title: "Brush and eraser then change background and the chosen object only" }, spare, "leave other objects as they are")),
-        element("div", { class: "row" }, "view:", button("−", () => zoomBy(1 / 1.5, middle()), { "aria-label": "zoom out" }), zoomText,
-            button("+", () => zoomBy(1.5, middle()), { "aria-label": "zoom in" }), button("whole image", () => zoomBy(0, middle())),
-            element("label", {}, "opacity", opacity), element("label", {}, outline, "outlines only (O)")),
-        canvas, element("div", { class: "row" }, words, where),
-        element("div", { class: "row quiet" }, ...KEYS.map(([name, text]) => element("span", {}, element("kbd", {}, name), ` ${text}`))),
-        element("div", { class: "quiet" }, "In Python, ", element("kbd", {}, ".mask"), " is what you see here, after each stroke; ",
-            element("kbd", {}, '.save("00000.png")'), " writes it to a file."));
+        row(...tools, element("label", {}, "size", size, sizeText), undoButton, redoButton),
+        row(
+            "paint:",
+            objects,
+            button("+ new object (N)", addObject),
+            element("label", { title: spareAbout }, spare, "leave other objects as they are"),
+        ),
+        row(
+            "view:",
+            smaller,
+            zoomText,
+            larger,
+            whole,
+            element("label", {}, "opacity", opacity),
+            element("label", {}, outline, "outlines only (O)"),
+        ),
+        canvas,
+        row(words, where),
+        element(
+            "div",
+            { class: "row quiet" },
+            ...KEYS.map(([name, text]) => element("span", {}, element("kbd", {}, name), ` ${text}`)),
+        ),
+        element(
+            "div",
+            { class: "quiet" },
+            "In Python, ",
+            element("kbd", {}, ".mask"),
+            " is what you see here, after each stroke; ",
+            element("kbd", {}, '.save("00000.png")'),
+            " writes it to a file.",
+        ),
+    );
     el.append(root);
 
     // ---- what is shown
@@ -67,11 +114,20 @@ function render({ model, el }) {
         ask();
     }
     function showObjects() {
-        const counts = painting.counts(), chosen = model.get("object_id");
+        const counts = painting.counts(),
+            chosen = model.get("object_id");
         const known = [...counts.keys()].filter((id) => id && id < 255 && (counts[id] || added.has(id) || id === chosen));
-        objects.replaceChildren(...known.map((id) => button("", () => select(id), { "aria-pressed": String(id === chosen), "data-object": id })));
-        known.forEach((id, n) => objects.children[n].append(
-            element("span", { class: "swatch", style: `background: ${colourOf(id)}` }), `object ${id}: ${counts[id].toLocaleString("en")} px`));
+        const focused = objects.matches(":focus-within");
+        objects.replaceChildren(
+            ...known.map((id) => button("", () => select(id), { "aria-pressed": String(id === chosen), "data-object": id })),
+        );
+        known.forEach((id, n) =>
+            objects.children[n].append(
+                element("span", { class: "swatch", style: `background: ${colourOf(id)}` }),
+                `object ${id}: ${counts[id].toLocaleString("en")} px`,
+            ),
+        );
+        if (focused) objects.querySelector("[aria-pressed=true]").focus(); // the button that had it is gone
         if (counts[255]) objects.append(`void (hatched): ${counts[255].toLocaleString("en")} px`);
     }
     function ask() {
@@ -86,41 +142,47 @@ function render({ model, el }) {
         if (!photo || !canvas.width) return;
         const near = view.scale / ratio >= 3;
         if (painting.box) {
-            const box = painting.box, ids = painting.ids;
+            const { box, ids } = painting;
             overlay(out.data, photo.data, ids, width, height, outline.checked ? 0 : opacity.value / 100, !near, box);
-            for (let y = box[1]; y < box[3]; y++) {
-                for (let x = box[0]; x < box[2]; x++) { // hatch the void
-                    const i = y * width + x;
-                    if (ids[i] === 255) out.data.fill((x + y) % 4 < 2 ? 0 : 255, 4 * i, 4 * i + 3);
-                }
-            }
+            hatchVoid(out.data, ids, width, box);
             painted.putImageData(out, 0, 0, box[0], box[1], box[2] - box[0], box[3] - box[1]);
             painting.box = null;
         }
-        screen.imageSmoothingEnabled = false;
-        screen.drawImage(painted.canvas, view.left, view.top, width / view.zoom, height / view.zoom, 0, 0, canvas.width, canvas.height);
+        view.draw(painted.canvas);
         if (near) borders(screen, painting, view, ratio);
         if (hovered || canvas.matches(":focus")) drawCursor();
     }
     function drawCursor() {
-        const s = view.scale, onScreen = ([x, y]) => [(x + 0.5 - view.left) * s, (y + 0.5 - view.top) * s];
+        const s = view.scale,
+            onScreen = ([x, y]) => [(x + 0.5 - view.left) * s, (y + 0.5 - view.top) * s];
         const [x, y] = onScreen(cursor);
-        if (corners.length) twoTone(screen, () => [...corners, cursor].map(onScreen).forEach((p, i) => (i ? screen.lineTo(...p) : screen.moveTo(...p))), ratio);
-        for (const corner of corners) twoTone(screen, () => screen.rect(onScreen(corner)[0] - 3 * ratio, onScreen(corner)[1] - 3 * ratio, 6 * ratio, 6 * ratio), ratio);
-        const round = tool === "brush" || tool === "eraser", reach = (round ? size.value / 2 : 0.5) * s;
-        twoTone(screen, () => {
-            if (round && +size.value > 1) screen.arc(x, y, reach, 0, 7);
-            else screen.rect(x - reach, y - reach, 2 * reach, 2 * reach);
-            const arm = 4 * ratio; // a small cross in the middle
-            screen.moveTo(x - arm, y), screen.lineTo(x + arm, y), screen.moveTo(x, y - arm), screen.lineTo(x, y + arm);
-        }, ratio);
+        if (corners.length) {
+            const [first, ...others] = [...corners, cursor].map(onScreen);
+            twoTone(screen, () => (screen.moveTo(...first), others.forEach((next) => screen.lineTo(...next))), ratio);
+        }
+        for (const [left, top] of corners.map(onScreen)) {
+            twoTone(screen, () => screen.rect(left - 3 * ratio, top - 3 * ratio, 6 * ratio, 6 * ratio), ratio);
+        }
+        const round = tool === "brush" || tool === "eraser",
+            reach = (round ? size.value / 2 : 0.5) * s;
+        twoTone(
+            screen,
+            () => {
+                if (round && +size.value > 1) screen.arc(x, y, reach, 0, 7);
+                else screen.rect(x - reach, y - reach, 2 * reach, 2 * reach);
+                const arm = 4 * ratio; // a small cross in the middle
+                (screen.moveTo(x - arm, y), screen.lineTo(x + arm, y), screen.moveTo(x, y - arm), screen.lineTo(x, y + arm));
+            },
+            ratio,
+        );
     }
     function say(text) {
         words.textContent = text;
     }
     const name = (id) => (id === 0 ? "background" : id === 255 ? "void" : `object ${id}`);
     function place() {
-        const [x, y] = cursor, inside = x >= 0 && y >= 0 && x < width && y < height;
+        const [x, y] = cursor,
+            inside = x >= 0 && y >= 0 && x < width && y < height;
         return inside ? `x ${x}, y ${y}: ${name(painting.ids[y * width + x])}` : "";
     }
 
@@ -128,8 +190,14 @@ function render({ model, el }) {
     function choose(which) {
         tool = which;
         corners = [];
-        say({ brush: `The brush paints object ${model.get("object_id")}.`, eraser: "The eraser makes background.", hand: "Drag to move the view.",
-            polygon: "Click the corners; Enter, a double click or a click on the first corner fills the polygon." }[which]);
+        say(
+            {
+                brush: `The brush paints object ${model.get("object_id")}.`,
+                eraser: "The eraser makes background.",
+                hand: "Drag to move the view.",
+                polygon: "Click the corners; Enter, a double click or a click on the first corner fills the polygon.",
+            }[which],
+        );
         update();
     }
     function select(id) {
@@ -148,7 +216,9 @@ function render({ model, el }) {
     }
     // brush, eraser and polygon all write through this
     function marker() {
-        const chosen = model.get("object_id"), id = tool === "eraser" ? 0 : chosen, careful = spare.checked;
+        const chosen = model.get("object_id"),
+            id = tool === "eraser" ? 0 : chosen,
+            careful = spare.checked;
         return (x, y) => {
             const there = painting.ids[y * width + x];
             if (!careful || there === 0 || there === chosen) painting.set(x, y, id);
@@ -165,12 +235,13 @@ function render({ model, el }) {
     }
     function end() {
         from = null;
-        const changed = painting.end();
-        if (changed) finished(`${changed.toLocaleString("en")} pixels changed to ${tool === "eraser" ? "background" : name(model.get("object_id"))}.`);
+        const changed = painting.end(),
+            id = tool === "eraser" ? 0 : model.get("object_id");
+        if (changed) finished(`${changed.toLocaleString("en")} pixels changed to ${name(id)}.`);
     }
     function addCorner(place) {
         const [x, y] = corners[0] ?? [NaN, NaN];
-        const home = 6 * ratio / view.scale; // so near to the first corner closes the polygon
+        const home = (6 * ratio) / view.scale; // so near to the first corner closes the polygon
         if (corners.length > 2 && Math.hypot(place[0] - x, place[1] - y) <= Math.max(home, 0.5)) return closePolygon();
         if (place.join() !== corners.at(-1)?.join()) corners.push(place); // a double click comes twice
         say(`Corner ${corners.length} at x ${place[0]}, y ${place[1]}. Enter fills, Backspace takes it away.`);
@@ -204,13 +275,15 @@ function render({ model, el }) {
     }
 
     // ---- to Python and from it. Packing takes a moment: the chain keeps the order
-    let chain = Promise.all([bitmap(model.get("picture")), unpacked(model.get("ids"))]).then(([picture, ids]) => {
-        photo = pixelsOf(picture);
-        painting.open(ids);
-        painting.done = []; // what was there at the beginning is not undone
-        say(`Draw on the image with the mouse to mark object ${model.get("object_id")}.`);
-        selected();
-    }).catch((error) => say(`The image cannot be shown in this browser (${error.message}).`));
+    let chain = Promise.all([bitmap(model.get("picture")), unpacked(model.get("ids"))])
+        .then(([picture, ids]) => {
+            photo = pixelsOf(picture);
+            painting.open(ids);
+            painting.done = []; // what was there at the beginning is not undone
+            say(`Draw on the image with the mouse to mark object ${model.get("object_id")}.`);
+            selected();
+        })
+        .catch((error) => say(`The image cannot be shown in this browser (${error.message}).`));
     function send() {
         const now = painting.ids.slice();
         chain = chain.then(async () => {
@@ -270,17 +343,24 @@ function render({ model, el }) {
         if (tool === "polygon" && corners.length > 2) closePolygon();
         else corners = [];
     });
-    canvas.addEventListener("wheel", (event) => {
-        if (!event.ctrlKey && !event.metaKey) return; // the page scrolls
-        event.preventDefault();
-        zoomBy(2 ** (-event.deltaY / 200), view.at(event));
-    }, { passive: false });
+    canvas.addEventListener(
+        "wheel",
+        (event) => {
+            if (!event.ctrlKey && !event.metaKey) return; // the page scrolls
+            event.preventDefault();
+            zoomBy(2 ** (-event.deltaY / 200), view.at(event));
+        },
+        { passive: false },
+    );
 
     // ---- keyboard
     function key(event) {
+        if (event.altKey) return;
         const pressed = event.key.toLowerCase();
-        const act = event.ctrlKey || event.metaKey ? { z: event.shiftKey ? redo : undo, y: redo }[pressed]
-            : (event.target === canvas && onCanvas(event)) || anywhere(pressed);
+        const act =
+            event.ctrlKey || event.metaKey
+                ? { z: event.shiftKey ? redo : undo, y: redo }[pressed]
+                : (event.target === canvas && onCanvas(event)) || anywhere(pressed);
         if (!act) return;
         event.preventDefault();
         event.stopPropagation();
@@ -298,16 +378,28 @@ function render({ model, el }) {
     function anywhere(pressed) {
         if (/^[1-9]$/.test(pressed)) return () => select(+pressed);
         return {
-            b: () => choose("brush"), e: () => choose("eraser"), p: () => choose("polygon"), h: () => choose("hand"), n: addObject,
-            o: () => outline.click(), "[": () => resize(-2), "]": () => resize(2),
-            "+": () => zoomBy(1.5, cursor), "=": () => zoomBy(1.5, cursor), "-": () => zoomBy(1 / 1.5, cursor), "0": () => zoomBy(0, cursor),
+            b: () => choose("brush"),
+            e: () => choose("eraser"),
+            p: () => choose("polygon"),
+            h: () => choose("hand"),
+            n: addObject,
+            o: () => outline.click(),
+            "[": () => resize(-2),
+            "]": () => resize(2),
+            "+": () => zoomBy(1.5, cursor),
+            "=": () => zoomBy(1.5, cursor),
+            "-": () => zoomBy(1 / 1.5, cursor),
+            0: () => zoomBy(0, cursor),
         }[pressed];
     }
     function keyUp(event) {
         if (event.key === " " && from) end();
     }
     function step([dx, dy], far) {
-        cursor = [Math.min(Math.max(cursor[0] + far * dx, 0), width - 1), Math.min(Math.max(cursor[1] + far * dy, 0), height - 1)];
+        cursor = [
+            Math.min(Math.max(cursor[0] + far * dx, 0), width - 1),
+            Math.min(Math.max(cursor[1] + far * dy, 0), height - 1),
+        ];
         if (from) extend(cursor);
         view.show(cursor);
         say(place());

@@ -3,9 +3,14 @@
 
 // Mark every pixel whose middle lies within half a brush's width of the line between the middles of two pixels.
 function line(width, height, [ax, ay], [bx, by], size, mark) {
-    const reach = size / 2, dx = bx - ax, dy = by - ay, length = dx * dx + dy * dy;
-    const left = Math.max(0, Math.floor(Math.min(ax, bx) - reach)), right = Math.min(width - 1, Math.ceil(Math.max(ax, bx) + reach));
-    const top = Math.max(0, Math.floor(Math.min(ay, by) - reach)), bottom = Math.min(height - 1, Math.ceil(Math.max(ay, by) + reach));
+    const reach = size / 2,
+        dx = bx - ax,
+        dy = by - ay,
+        length = dx * dx + dy * dy;
+    const left = Math.max(0, Math.floor(Math.min(ax, bx) - reach)),
+        right = Math.min(width - 1, Math.ceil(Math.max(ax, bx) + reach));
+    const top = Math.max(0, Math.floor(Math.min(ay, by) - reach)),
+        bottom = Math.min(height - 1, Math.ceil(Math.max(ay, by) + reach));
     for (let y = top; y <= bottom; y++) {
         for (let x = left; x <= right; x++) {
             const along = length ? Math.min(Math.max(((x - ax) * dx + (y - ay) * dy) / length, 0), 1) : 0;
@@ -46,13 +51,17 @@ class Painting {
         if (this.ids[place] === id) return;
         if (!this.stroke.has(place)) this.stroke.set(place, this.ids[place]);
         this.ids[place] = id;
-        const b = this.box, [left, top] = [Math.max(x - 1, 0), Math.max(y - 1, 0)]; // a rim reaches one pixel further
+        const b = this.box,
+            [left, top] = [Math.max(x - 1, 0), Math.max(y - 1, 0)]; // a rim reaches one pixel further
         const [right, bottom] = [Math.min(x + 2, this.width), Math.min(y + 2, this.height)];
-        this.box = b ? [Math.min(b[0], left), Math.min(b[1], top), Math.max(b[2], right), Math.max(b[3], bottom)] : [left, top, right, bottom];
+        this.box = b
+            ? [Math.min(b[0], left), Math.min(b[1], top), Math.max(b[2], right), Math.max(b[3], bottom)]
+            : [left, top, right, bottom];
     }
     // the end of a stroke: it becomes a step that can be undone. How many pixels it changed
     end() {
-        const places = Uint32Array.from(this.stroke.keys()), before = Uint8Array.from(this.stroke.values());
+        const places = Uint32Array.from(this.stroke.keys()),
+            before = Uint8Array.from(this.stroke.values());
         this.stroke.clear();
         if (places.length) {
             this.done.push({ places, before, after: Uint8Array.from(places, (place) => this.ids[place]) });

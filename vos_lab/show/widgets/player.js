@@ -1,6 +1,6 @@
 // TrackPlayer. `at` counts the frames that were sent; the numbers that people see are those of the clip, in `shown`.
 
-const SPEEDS = { "1/8": 0.125, "1/4": 0.25, "1/2": 0.5, "1": 1, "2": 2 };
+const SPEEDS = { "1/8": 0.125, "1/4": 0.25, "1/2": 0.5, 1: 1, 2: 2 };
 const KEPT = 200e6; // bytes of decoded frames that are kept
 
 // Decode frames when they are first asked for, and keep the latest ones.
@@ -31,53 +31,109 @@ class Frames {
 
 function render({ model, el }) {
     const [height, width] = model.get("size");
-    const tracks = model.get("tracks"), shown = model.get("shown"), last = shown.length - 1;
-    const frames = new Frames(model), scored = tracks.some((track) => track.J.length);
+    const tracks = model.get("tracks"),
+        shown = model.get("shown"),
+        last = shown.length - 1;
+    const frames = new Frames(model),
+        scored = tracks.some((track) => track.J.length);
     const rate = (model.get("fps") * shown.length) / model.get("length"); // frames that are shown in a second
-    let at = 0, wanted = 0, playing = false, since = 0, waiting = 0, closed = false;
+    let at = 0,
+        wanted = 0,
+        playing = false,
+        since = 0,
+        waiting = 0,
+        closed = false;
 
     // ---- controls
     const button = (text, onclick, attributes = {}) => element("button", { type: "button", onclick, ...attributes }, text);
-    const play = button("Play (Space)", () => (playing ? pause() : start()), { style: "min-width: 8em" });
-    const slider = element("input", { type: "range", min: 0, max: last, value: 0, style: "flex: 1; min-width: 120px", "aria-label": "frame", oninput: () => jump(+slider.value) });
-    const slowest = Object.keys(SPEEDS).reverse().find((name) => shown.length / rate / SPEEDS[name] >= 4) ?? "1/8"; // at least 4 seconds
-    const speed = element("select", {}, ...Object.keys(SPEEDS).map((name) => element("option", { selected: name === slowest }, name)));
+    const play = button("Play (Space)", () => (playing ? pause() : start()), { class: "play" });
+    const slider = element("input", {
+        type: "range",
+        min: 0,
+        max: last,
+        value: 0,
+        class: "slider",
+        "aria-label": "frame",
+        oninput: () => jump(+slider.value),
+    });
+    const slowest =
+        Object.keys(SPEEDS)
+            .reverse()
+            .find((name) => shown.length / rate / SPEEDS[name] >= 4) ?? "1/8"; // at least 4 seconds
+    const speed = element(
+        "select",
+        {},
+        ...Object.keys(SPEEDS).map((name) => element("option", { selected: name === slowest }, name)),
+    );
     const measures = ["J", "F"].map((name) => button(name, () => measure(name), { "aria-pressed": String(name === "J") }));
     const opacity = element("input", { type: "range", min: 0, max: 100, value: 60, oninput: draw });
     const outline = element("input", { type: "checkbox", onchange: draw });
     const words = element("div", { class: "words", role: "status", "aria-live": "polite" }, "Loading ...");
     const screens = tracks.map((track) => {
-        const canvas = element("canvas", { tabindex: 0, style: "display: block; margin: 4px 0", role: "img", "aria-label": `The clip with ${track.name}. Space plays, arrow keys step.` });
-        const chart = element("canvas", { tabindex: 0, role: "img", style: "cursor: pointer", "aria-label": `Scores of ${track.name}. Arrow keys step through the frames.` });
-        const paint = new OffscreenCanvas(width, height).getContext("2d"), lane = new Timeline(chart, track, shown);
+        const about = `The clip with ${track.name}. Space plays, arrow keys step.`;
+        const canvas = element("canvas", { class: "frame", tabindex: 0, role: "img", "aria-label": about });
+        const chart = element("canvas", { class: "chart", tabindex: 0, role: "img", "aria-label": `Scores of ${track.name}` });
+        const line = new Timeline(chart, track, shown);
         let held = false;
-        chart.addEventListener("pointerdown", (event) => ((held = true), chart.setPointerCapture(event.pointerId), jump(lane.nearest(event))));
-        chart.addEventListener("pointermove", (event) => held && jump(lane.nearest(event)));
-        chart.addEventListener("pointerup", () => (held = false));
-        chart.addEventListener("pointercancel", () => (held = false));
-        const box = element("div", { style: "flex: 1; min-width: 0" }, element("div", { style: "font-weight: 600" }, track.name), canvas, track.J.length ? chart : "");
-        return { track, canvas, chart, paint, lane, box, out: new ImageData(width, height) };
+        chart.addEventListener("pointerdown", (event) => {
+            held = true;
+            chart.setPointerCapture(event.pointerId);
+            jump(line.nearest(event));
+        });
+        chart.addEventListener("pointermove", (event) => held && jump(line.nearest(event)));
+        for (const end of ["pointerup", "pointercancel"]) chart.addEventListener(end, () => (held = false));
+        const box = element("div", {}, element("div", { class: "name" }, track.name), canvas, track.J.length ? chart : "");
+        return {
+            track,
+            canvas,
+            line,
+            box,
+            paint: new OffscreenCanvas(width, height).getContext("2d"),
+            out: new ImageData(width, height),
+        };
     });
-    const controls = [
-        element("div", { class: "row" }, play, button("◀", () => jump(wanted - 1), { "aria-label": "one frame back" }), button("▶", () => jump(wanted + 1), { "aria-label": "one frame on" }), slider,
-            element("label", {}, "speed", speed)),
-        element("div", { class: "row" }, scored ? element("span", { class: "row", role: "group", "aria-label": "score" }, "curves:", ...measures) : "",
-            scored ? button("worst frame (W)", () => jump(worst(current) ?? 0)) : "",
-            scored && tracks.length > 1 ? button("largest difference (D)", () => jump(difference() ?? 0)) : "",
-            element("label", {}, "opacity", opacity), element("label", {}, outline, "outlines only (O)")),
+    const back = button("◀", () => jump(wanted - 1), { "aria-label": "one frame back" });
+    const on = button("▶", () => jump(wanted + 1), { "aria-label": "one frame on" });
+    const toWorst = button("worst frame (W)", () => jump(worst(current) ?? 0));
+    const toDifference = button("largest difference (D)", () => jump(difference() ?? 0));
+    const time = element("div", { class: "row" }, play, back, on, slider, element("label", {}, "speed", speed));
+    const keys = [
+        ["Space", "play, pause"],
+        ["← →", "one frame"],
+        ["Home  End", "first, last"],
     ];
-    const keys = [["Space", "play, pause"], ["← →", "one frame"], ["Home  End", "first, last"], ...(scored ? [["J  F", "region or contour"]] : [])];
-    const root = element("div", { class: "vos player", "data-lm-suppress-shortcuts": true, onkeydown: key },
-        element("p", { class: "about" }, model.get("about")), model.get("note") ? element("p", { class: "about", role: "note" }, model.get("note")) : "",
-        element("div", { style: "display: flex; gap: 12px" }, ...screens.map((screen) => screen.box)), ...controls, words,
-        element("div", { class: "row quiet" }, ...keys.map(([name, text]) => element("span", {}, element("kbd", {}, name), ` ${text}`)),
-            scored ? element("span", {}, "J: share of the region that agrees; F: of the contour; 1 is perfect. First and last frame are not scored.") : ""));
+    if (scored) keys.push(["J  F", "region or contour"]);
+    const help = "J: share of the region that agrees; F: of the contour; 1 is perfect. First and last frame are not scored.";
+    const root = element(
+        "div",
+        { class: "vos player", "data-lm-suppress-shortcuts": true, onkeydown: key },
+        element("p", { class: "about" }, model.get("about")),
+        model.get("note") ? element("p", { class: "about", role: "note" }, model.get("note")) : "",
+        element("div", { class: "screens" }, ...screens.map((screen) => screen.box)),
+        time,
+        element(
+            "div",
+            { class: "row" },
+            ...(scored ? ["curves:", ...measures, toWorst] : []),
+            scored && tracks.length > 1 ? toDifference : "",
+            element("label", {}, "opacity", opacity),
+            element("label", {}, outline, "outlines only (O)"),
+        ),
+        words,
+        element(
+            "div",
+            { class: "row quiet" },
+            ...keys.map(([name, text]) => element("span", {}, element("kbd", {}, name), ` ${text}`)),
+        ),
+        scored ? element("div", { class: "quiet" }, help) : "",
+    );
     el.append(root);
 
     // ---- what is shown
     let current = "J";
     const lowestMean = (curves) => lowest(shown.length, (n) => meanAt(curves, n));
-    function worst(name) { // of all tracks
+    function worst(name) {
+        // of all tracks
         const means = (n) => tracks.map((track) => meanAt(track[name], n)).filter((mean) => mean !== null);
         return lowest(shown.length, (n) => (means(n).length ? Math.min(...means(n)) : null));
     }
@@ -96,12 +152,12 @@ function render({ model, el }) {
     function draw() {
         const frame = frames.ready.get(at);
         if (!frame) return;
-        screens.forEach(({ track, canvas, paint, lane, out }, n) => {
+        screens.forEach(({ track, canvas, paint, line, out }, n) => {
             if (!canvas.width) return;
             overlay(out.data, frame.pixels, frame.masks[n], width, height, outline.checked ? 0 : opacity.value / 100);
             paint.putImageData(out, 0, 0);
             canvas.getContext("2d").drawImage(paint.canvas, 0, 0, canvas.width, canvas.height);
-            if (track.J.length) lane.draw(at, current, lowestMean(track[current]));
+            if (track.J.length) line.draw(at, current, lowestMean(track[current]));
         });
         slider.value = at;
         slider.setAttribute("aria-valuetext", `frame ${shown[at]}`);
@@ -110,14 +166,19 @@ function render({ model, el }) {
     // one track: each object's scores; two: their means, and which is at its worst
     function describe() {
         const value = (x) => (x === null ? "not scored" : x.toFixed(2));
-        const parts = tracks.filter((track) => track.J.length).map((track) => {
-            const objects = track.ids.map((id, n) => `object ${id} J ${value(track.J[n][at])}, F ${value(track.F[n][at])}`);
-            const means = `mean J ${value(meanAt(track.J, at))}, F ${value(meanAt(track.F, at))}`;
-            const text = tracks.length > 1 ? `${track.name}: ${means}` : objects.join("; ");
-            return text + (lowestMean(track[current]) === at ? ` (its worst ${current})` : "");
-        });
+        const parts = tracks
+            .filter((track) => track.J.length)
+            .map((track) => {
+                const objects = track.ids.map((id, n) => `object ${id} J ${value(track.J[n][at])}, F ${value(track.F[n][at])}`);
+                const means = `mean J ${value(meanAt(track.J, at))}, F ${value(meanAt(track.F, at))}`;
+                const text = tracks.length > 1 ? `${track.name}: ${means}` : objects.join("; ");
+                return text + (lowestMean(track[current]) === at ? ` (its worst ${current})` : "");
+            });
         const known = tracks.some((track) => meanAt(track.J, at) !== null);
-        return [`Frame ${shown[at]} of 0 to ${model.get("length") - 1}`, ...(known ? parts : scored ? ["not scored"] : [])].join(" · ");
+        return [
+            `Frame ${shown[at]} of 0 to ${model.get("length") - 1}`,
+            ...(known ? parts : scored ? ["not scored"] : []),
+        ].join(" · ");
     }
 
     // ---- what is done
@@ -163,12 +224,17 @@ function render({ model, el }) {
     }
     function key(event) {
         if (event.ctrlKey || event.metaKey || event.altKey || event.target.tagName === "SELECT") return;
-        const pressed = event.key.toLowerCase(), onControl = ["BUTTON", "INPUT"].includes(event.target.tagName);
+        const pressed = event.key.toLowerCase(),
+            onControl = ["BUTTON", "INPUT"].includes(event.target.tagName);
         const act = {
-            arrowleft: () => jump(wanted - 1), arrowright: () => jump(wanted + 1), home: () => jump(0), end: () => jump(last),
-            ...(onControl ? {} : { " ": () => play.click() }), // on a control, Space is its own
+            arrowleft: () => jump(wanted - 1),
+            arrowright: () => jump(wanted + 1),
+            home: () => jump(0),
+            end: () => jump(last),
             o: () => outline.click(),
-            ...(scored ? { w: () => jump(worst(current) ?? 0), d: () => tracks.length > 1 && jump(difference() ?? 0), j: () => measure("J"), f: () => measure("F") } : {}),
+            ...(onControl ? {} : { " ": () => play.click() }), // on a control, Space is its own
+            ...(scored ? { w: () => toWorst.click(), j: () => measure("J"), f: () => measure("F") } : {}),
+            ...(scored && tracks.length > 1 ? { d: () => toDifference.click() } : {}),
         }[pressed];
         if (!act || event.target === opacity) return;
         event.preventDefault();
@@ -178,14 +244,15 @@ function render({ model, el }) {
 
     // ---- size, beginning and end
     const observer = new ResizeObserver(() => {
-        const room = (Math.min(root.clientWidth - 16, tracks.length > 1 ? 1400 : 720) - 12 * (tracks.length - 1)) / tracks.length;
+        const room =
+            (Math.min(root.clientWidth - 16, tracks.length > 1 ? 1400 : 720) - 12 * (tracks.length - 1)) / tracks.length;
         const wide = Math.floor(Math.min(room, (520 * width) / height));
         if (wide <= 0 || screens[0].canvas.style.width === `${wide}px`) return;
-        for (const { canvas, lane } of screens) {
+        for (const { canvas, line } of screens) {
             sharpen(canvas, wide, (wide * height) / width);
-            lane.fit(wide);
+            line.fit(wide);
         }
-        controls[0].style.maxWidth = `${wide * tracks.length + 12 * (tracks.length - 1)}px`;
+        time.style.maxWidth = `${wide * tracks.length + 12 * (tracks.length - 1)}px`;
         draw();
     });
     observer.observe(root);

@@ -21,7 +21,17 @@ function lowest(count, value) {
 // The curves of one track on a canvas; a place on it stands for a frame.
 class Timeline {
     constructor(canvas, track, shown) {
-        Object.assign(this, { canvas, track, shown, pen: canvas.getContext("2d"), left: 30, right: 12, high: 90, bottom: 22, wide: 0 });
+        Object.assign(this, {
+            canvas,
+            track,
+            shown,
+            pen: canvas.getContext("2d"),
+            left: 30,
+            right: 12,
+            high: 90,
+            bottom: 22,
+            wide: 0,
+        });
         this.top = 8 + 20 * Math.ceil(track.ids.length / 3); // the legend stands above, three objects in a line
     }
     fit(wide) {
@@ -36,11 +46,13 @@ class Timeline {
     }
     // the frame that is nearest to the mouse
     nearest(event) {
-        const share = (event.clientX - this.canvas.getBoundingClientRect().left - this.left) / (this.wide - this.left - this.right);
+        const share =
+            (event.clientX - this.canvas.getBoundingClientRect().left - this.left) / (this.wide - this.left - this.right);
         return Math.min(Math.max(Math.round(share * (this.shown.length - 1)), 0), this.shown.length - 1);
     }
     draw(at, measure, worst) {
-        const { pen, track } = this, curves = track[measure];
+        const { pen, track } = this,
+            curves = track[measure];
         pen.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
         pen.clearRect(0, 0, this.wide, this.top + this.high + this.bottom);
         pen.font = "12px system-ui, sans-serif";
@@ -68,15 +80,19 @@ class Timeline {
         }
     }
     drawWorst(worst) {
-        const { pen } = this, x = this.x(worst), y = this.top + this.high;
+        const { pen } = this,
+            x = this.x(worst),
+            y = this.top + this.high;
         pen.beginPath(); // a triangle that points up at it
-        pen.moveTo(x, y), pen.lineTo(x - 5, y + 8), pen.lineTo(x + 5, y + 8);
+        (pen.moveTo(x, y), pen.lineTo(x - 5, y + 8), pen.lineTo(x + 5, y + 8));
         pen.fill();
         this.text(`worst: frame ${this.shown[worst]}`, x, y + 16);
     }
     drawLegend(n, id, measure, value) {
-        const x = this.left + ((n % 3) * (this.wide - this.left)) / 3, y = 10 + 20 * Math.floor(n / 3), sample = new Path2D();
-        sample.moveTo(x, y), sample.lineTo(x + 28, y);
+        const x = this.left + ((n % 3) * (this.wide - this.left)) / 3,
+            y = 10 + 20 * Math.floor(n / 3),
+            sample = new Path2D();
+        (sample.moveTo(x, y), sample.lineTo(x + 28, y));
         this.line(id, sample);
         this.text(`object ${id}: ${value === null ? "not scored" : `${measure} ${value.toFixed(2)}`}`, x + 34, y, "left");
     }
@@ -92,7 +108,10 @@ class Timeline {
     // in the object's colour and dashes, with a dark rim: yellow, too, can be read on white
     line(id, path) {
         this.pen.setLineDash(DASHES[(id - 1) % 4]);
-        for (const [colour, thick] of [["#111", 4], [colourOf(id), 2.4]]) {
+        for (const [colour, thick] of [
+            ["#111", 4],
+            [colourOf(id), 2.4],
+        ]) {
             Object.assign(this.pen, { strokeStyle: colour, lineWidth: thick });
             this.pen.stroke(path);
         }
