@@ -146,7 +146,7 @@ def test_the_overlay_is_drawn_as_python_draws_it(hand):
             [rgba.ravel().tolist(), ids.ravel().tolist(), opacity],
         )
         expected = draw.overlay(frame[None], ids[None], opacity)[0].astype(int)
-        assert np.abs(np.array(drawn).reshape(12, 15, 4)[..., :3] - expected).max() <= 1  # floats are rounded down on both sides
+        assert np.abs(np.array(drawn).reshape(12, 15, 4)[..., :3] - expected).max() <= 1  # both round floats down
 
 
 def test_keys_do_not_reach_jupyterlab(hand):

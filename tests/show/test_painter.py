@@ -31,8 +31,8 @@ def test_what_a_browser_sends_is_the_mask(ball):
     assert np.array_equal(painter.mask, ball.masks[2]) and len(seen) == 1
 
 
-def test_every_id_survives_packing(rng=np.random.default_rng(0)):
-    ids = rng.integers(0, 256, (17, 23), dtype=np.uint8)
+def test_every_id_survives_packing():
+    ids = np.random.default_rng(0).integers(0, 256, (17, 23), dtype=np.uint8)
     assert np.array_equal(unpacked(packed(ids), (17, 23)), ids)
 
 

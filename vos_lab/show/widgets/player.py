@@ -20,7 +20,8 @@ from ...tracker import Track
 from .base import Widget, jpeg, packed
 
 LIMIT = 20_000_000  # bytes that the player sends at most, about
-DASHES = ("solid", (0, (6, 3)), (0, (2, 2)), (0, (8, 2, 2, 2)))  # of objects 1, 2, 3, 4, round and round; player.js has the same
+# of objects 1, 2, 3, 4, round and round; timeline.js has the same
+DASHES = ("solid", (0, (6, 3)), (0, (2, 2)), (0, (8, 2, 2, 2)))
 Masks = UInt8[np.ndarray, "T H W"]
 
 
