@@ -93,7 +93,7 @@ def stroke(size, *places):
 @pytest.fixture(scope="module")
 def hand(browser, lab):
     page = browser.new_page(viewport={"width": 1300, "height": 1300})
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(60_000)
     errors = []
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: errors.append(str(error)))

@@ -51,7 +51,7 @@ class Hand:
 @pytest.fixture(scope="module")
 def hand(browser, lab):
     page = browser.new_page(viewport={"width": 1300, "height": 1100})
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(60_000)
     errors = []
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: errors.append(str(error)))
@@ -140,7 +140,7 @@ def test_the_overlay_is_drawn_as_python_draws_it(hand):
         drawn = hand.page.evaluate(
             f"""([frame, ids, opacity]) => {{ {script}
                 const out = new Uint8ClampedArray(frame.length);
-                overlay(out, frame, ids, 15, 12, opacity);
+                overlay(out, Uint8ClampedArray.from(frame), ids, 15, 12, opacity);
                 return Array.from(out);
             }}""",
             [rgba.ravel().tolist(), ids.ravel().tolist(), opacity],
