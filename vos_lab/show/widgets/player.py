@@ -20,7 +20,7 @@ from ...tracker import Track
 from .base import Widget, jpeg, packed
 
 LIMIT = 20_000_000  # bytes that the player sends at most, about
-# of objects 1, 2, 3, 4, round and round; timeline.js has the same
+# of the first object, the second, and so on, round and round; timeline.js has the same
 DASHES = ("solid", (0, (6, 3)), (0, (2, 2)), (0, (8, 2, 2, 2)))
 Masks = UInt8[np.ndarray, "T H W"]
 
@@ -167,10 +167,10 @@ def as_sent(name: str, masks: Masks, scores: Scores | None, shown: list[int]) ->
 def draw_curves(ax: Axes, name: str, scores: Scores, worst: int) -> None:
     """J of each object over the frames, with the worst frame marked."""
     rim = [patheffects.withStroke(linewidth=3.6, foreground="black")]  # so that yellow can be read on white
-    for k, j in zip(scores.object_ids, scores.j):
+    for n, (k, j) in enumerate(zip(scores.object_ids, scores.j)):
         colour = np.array(colour_of(k)) / 255
         label = f"object {k}: mean {np.nanmean(j):.2f}" if not np.isnan(j).all() else f"object {k}"
-        ax.plot(j, color=colour, linestyle=DASHES[(k - 1) % 4], linewidth=2, path_effects=rim, label=label)
+        ax.plot(j, color=colour, linestyle=DASHES[n % 4], linewidth=2, path_effects=rim, label=label)
     ax.axvline(worst, color="black", linewidth=1)
     ax.annotate(f"worst: frame {worst}", (worst, 0.03), (6, 0), textcoords="offset points")
     ax.set(title=f"{name}: J of each frame", xlabel="frame", ylim=(0, 1.02), xlim=(0, scores.j.shape[1] - 1))

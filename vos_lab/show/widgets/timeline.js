@@ -1,6 +1,7 @@
 // The curves of TrackPlayer.
 
-const DASHES = [[], [6, 3], [2, 2], [8, 2, 2, 2]]; // of objects 1, 2, 3, 4, round and round, as in player.py
+// of the first object, the second, and so on, round and round, as in player.py
+const DASHES = [[], [6, 3], [2, 2], [8, 2, 2, 2]];
 
 // mean over objects at one frame; null where none is scored
 function meanAt(curves, at) {
@@ -63,7 +64,7 @@ class Timeline {
         pen.fillStyle = "#111";
         pen.fillRect(this.x(at) - 0.5, this.top - 4, 1, this.high + 8);
         track.ids.forEach((id, n) => {
-            this.line(id, this.curve(curves[n]));
+            this.line(n, id, this.curve(curves[n]));
             this.drawLegend(n, id, measure, curves[n][at]);
         });
         if (worst !== null) this.drawWorst(worst);
@@ -93,7 +94,7 @@ class Timeline {
             y = 10 + 20 * Math.floor(n / 3),
             sample = new Path2D();
         (sample.moveTo(x, y), sample.lineTo(x + 28, y));
-        this.line(id, sample);
+        this.line(n, id, sample);
         this.text(`object ${id}: ${value === null ? "not scored" : `${measure} ${value.toFixed(2)}`}`, x + 34, y, "left");
     }
     curve(values) {
@@ -105,9 +106,9 @@ class Timeline {
         });
         return path;
     }
-    // in the object's colour and dashes, with a dark rim: yellow, too, can be read on white
-    line(id, path) {
-        this.pen.setLineDash(DASHES[(id - 1) % 4]);
+    // in the colour of the object and the dashes of its place in the list, with a dark rim: yellow, too, can be read on white
+    line(n, id, path) {
+        this.pen.setLineDash(DASHES[n % 4]);
         for (const [colour, thick] of [
             ["#111", 4],
             [colourOf(id), 2.4],
