@@ -15,7 +15,8 @@ FOLDER = Path(__file__).parent
 
 
 class Widget(anywidget.AnyWidget):
-    """A widget whose front end is common.js followed by the ES module of its own (`script`), so that no import is needed there.
+    """A widget whose front end is common.js, what it `needs` beside, and the ES module of its own (`script`), one after the
+    other: so no import is needed there. A style sheet of the script's name is taken in, too.
 
     The front end knows the model only by get, set, save_changes, on, off and send: so it works in an exported page as well,
     where a few lines stand in for the kernel. about: one sentence that the widget shows above itself.
@@ -23,10 +24,12 @@ class Widget(anywidget.AnyWidget):
 
     about = ""
 
-    def __init_subclass__(cls, script: str = "", **options):
+    def __init_subclass__(cls, script: str = "", needs: tuple[str, ...] = (), **options):
         if script:
-            cls._esm = "\n".join((FOLDER / name).read_text(encoding="utf-8") for name in ("common.js", script))
-            cls._css = (FOLDER / "common.css").read_text(encoding="utf-8")
+            text = lambda name: (FOLDER / name).read_text(encoding="utf-8")
+            cls._esm = "\n".join(text(name) for name in ("common.js", *needs, script))
+            own = Path(script).with_suffix(".css")
+            cls._css = "\n".join(text(name) for name in ("common.css", own) if (FOLDER / name).exists())
         super().__init_subclass__(**options)
 
     def twin(self) -> Figure:

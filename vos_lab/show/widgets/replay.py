@@ -78,6 +78,10 @@ class Replay(Tracker):
         """The frames that the policy would have in working memory at the next step, those taken out among them."""
         return sorted({f for group in self.groups for f in self.policy.keep([*group.bank.frames, self.frame])})
 
+    def remembered(self) -> list[int]:
+        """The frames that were in working memory at the last step, those taken out among them."""
+        return sorted({f for group in self.groups for f in group.bank.frames})
+
     def paint(self, frame: int, mask: UInt8[np.ndarray, "H W"] | None) -> None:
         """Remember `frame` with this mask of ids; None: with the one that was found."""
         self._encoded.pop(frame, None)
