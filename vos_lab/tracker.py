@@ -335,29 +335,42 @@ class Track:
         above, left = self.padding
         return int((y + above) // self.stride), int((x + left) // self.stride)
 
-    def affinity(self, frame: int, object_id: int | None = None) -> Float[Tensor, "1 n m"]:
+    def affinity(
+        self, frame: int, object_id: int | None = None, cells: slice | list[int] = slice(None)
+    ) -> Float[Tensor, "1 n m"]:
         """Where each query cell of `frame` looked: memory frames oldest first, h*w cells each, row by row; then
-        long-term cells.
+        long-term cells. cells: only these query cells.
 
         Computed on demand from the keys, never stored.
         """
         options = {name: value for name, value in self.matching.items() if name != "kind"}
-        return memory.affinity(self.similarity(frame, object_id), **options)
+        return memory.affinity(self.similarity(frame, object_id, cells), **options)
 
-    def similarity(self, frame: int, object_id: int | None = None) -> Float[Tensor, "1 n m"]:
+    def similarity(
+        self, frame: int, object_id: int | None = None, cells: slice | list[int] = slice(None)
+    ) -> Float[Tensor, "1 n m"]:
         """How well all cells in memory match each query cell of `frame`, before top-k and softmax; in the same order."""
+        memory_key, shrinkage = self.remembered(frame, object_id)
+        options = {}
+        if self.matching.get("kind") == "anisotropic":
+            options = {"shrinkage": shrinkage, "selection": self.reach[frame][1].flatten(2)[:, :, cells]}
+        query_key = self.keys[frame].flatten(2)[:, :, cells]
+        return memory.similarity(memory_key, query_key, self.matching.get("kind", "l2"), **options)
+
+    def remembered(self, frame: int, object_id: int | None = None) -> tuple[Float[Tensor, "1 c n"], Tensor | None]:
+        """The keys in memory when `frame` was read, in the order of `affinity`, and their shrinkage (1,1,n) where they have one."""
         origins = self.origins(frame, object_id)  # (n,)
         cells = self.keys[frame][0, 0].numel()
         frames, position = (origins // cells).unique(return_inverse=True)
         flat = position * cells + origins % cells  # (n,), in the frames that are needed, one after the other
-        memory_key = torch.cat([self.keys[f].flatten(2) for f in frames.tolist()], 2)[:, :, flat]  # (1,c,n)
-        options = {}
-        if self.matching.get("kind") == "anisotropic":
-            shrinkage = torch.cat([self.reach[f][0].flatten(2) for f in frames.tolist()], 2)[:, :, flat]  # (1,1,n)
-            consolidated = self._long_term(frame, object_id)[1]
-            shrinkage[:, :, len(origins) - consolidated.shape[2] :] = consolidated
-            options = {"shrinkage": shrinkage, "selection": self.reach[frame][1].flatten(2)}
-        return memory.similarity(memory_key, self.keys[frame].flatten(2), self.matching.get("kind", "l2"), **options)
+        gather = lambda maps: torch.cat([x.flatten(2) for x in maps], 2)[:, :, flat]
+        key = gather(self.keys[f] for f in frames.tolist())
+        if not self.reach:
+            return key, None
+        shrinkage = gather(self.reach[f][0] for f in frames.tolist())
+        consolidated = self._long_term(frame, object_id)[1]
+        shrinkage[:, :, len(origins) - consolidated.shape[2] :] = consolidated
+        return key, shrinkage
 
     def origins(self, frame: int, object_id: int | None = None) -> Int64[Tensor, "n"]:
         """Of each memory cell that `frame` read, in the order of `affinity`: frame * h*w + cell."""
