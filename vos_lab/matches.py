@@ -184,7 +184,7 @@ def failures(
     found = false_matches(affinity, memory_labels[None], query[None])
     kind = torch.stack(found[1:])[:, 0].argmax(0)  # (m,)
     ids = torch.tensor(track.object_ids)
-    looked_at = ids[mass(affinity, memory_labels == ids[:, None]).argmax(0)]  # (m,): the object
+    looked_at = ids[torch.cat([mass(affinity, memory_labels[None] == i) for i in ids]).argmax(0)]  # (m,): the object
     concerned = torch.where(query == 0, looked_at, query)
     mine = (query == 0) | torch.isin(query, torch.tensor(objects))
     return [

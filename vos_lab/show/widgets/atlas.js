@@ -62,12 +62,12 @@ function render({ model, el }) {
             draw(canvas, look, facts.grids[which]);
             return element("figure", {}, element("b", {}, title), canvas, ...text);
         };
-        const looked = entry.looked.map((look, i) => panel(look, i, `${two ? facts.names[i] : "it"} looked at frame ${look.frame}`,
+        const looked = entry.looked.map((look, i) => panel(look, i, `${two ? facts.names[i] : "it"} looked: frame ${look.frame}`,
             element("span", { class: look.false >= 0.25 ? "wrong" : "" }, `${percent(look.false)} of its weight is false`),
-            `, ${percent(look.right)} lies ${facts.exact ? "at its true place" : "on its own label"}`));
+            `, ${percent(look.right)} lies ${facts.exact ? "within a cell of the right place" : "on its own label"}`));
         const should = entry.should
-            ? panel(entry.should, 0, `it should have looked at frame ${entry.should.frame}`, entry.should_words)
-            : element("figure", {}, element("b", {}, "it could not know better"), element("div", { class: "none" }, entry.should_words));
+            ? panel(entry.should, 0, `right: frame ${entry.should.frame}`, entry.should_words)
+            : element("figure", {}, element("b", {}, "right: none in memory"), element("div", { class: "none" }, entry.should_words));
         return element("div", { class: "entry", tabindex: 0, onkeydown: move },
             element("h4", {}, `${index + 1}. Frame ${entry.frame}: ${entry.words}`),
             element("div", { class: "looks" }, panel(entry, 0, `frame ${entry.frame}: the marked cell asks`), ...looked, should));

@@ -33,7 +33,7 @@ function lineChart(series, { title, x, y, mark = null, onpick = null, width = 36
         for (const [a, b] of dots ? shown : []) svg.append(make("circle", { cx: atX(a), cy: atY(b), r: 3, fill: "#111" }));
         if (label) {  // the legend, from the right
             svg.append(make("text", { x: from, y: 14, "font-size": 12, "text-anchor": "end", fill: "#333" }, label));
-            const end = from - 6.4 * label.length - 6;
+            const end = from - 7.2 * label.length - 6;
             const key = { x1: end - 24, x2: end, y1: 10, y2: 10, stroke: dashed ? "#767676" : "#111", "stroke-width": 2 };
             svg.append(make("line", dashed ? { ...key, "stroke-dasharray": "6 4" } : key));
             from = end - 34;

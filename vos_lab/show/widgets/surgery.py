@@ -60,12 +60,12 @@ class MemorySurgery(Widget, script="surgery.js", needs=("chart.js",)):
     sheet = traitlets.Dict().tag(sync=True)  # the memory frame that is being repainted
 
     def __init__(self, tracker: Tracker | nn.Module, clip: Clip, frame: int | None = None):
-        super().__init__()
+        self.worker = Worker()
         if getattr(tracker, "prior", None) is not None:
             raise InputError("a tracker with a prior cannot be operated on yet: leave out prior=")
         model = tracker.model if isinstance(tracker, Tracker) else tracker
-        self.clip, self.worker = clip, Worker()
-        self.replay = Replay(model, clip, tracker.policy, **tracker.matching)
+        self.clip, self.replay = clip, Replay(model, clip, tracker.policy, **tracker.matching)
+        super().__init__()
         self._found = list(self.replay.masks)  # the masks as found: one object per frame, so that `is` tells whether it is shown
         self._new: dict[int, tuple[np.ndarray, list[int]]] = {}  # frame -> mask and memory, as things are now
         self._went_on = len(clip)  # the frame from which on memory has new masks
@@ -88,7 +88,7 @@ class MemorySurgery(Widget, script="surgery.js", needs=("chart.js",)):
             **{"about": self.about, "first": first, "last": last, "size": list(clip.size), "own": self._own},
             "ids": list(self.replay.first_seen),
             "kinds": ["l2", "dot", "cosine"] + ["anisotropic"] * hasattr(self.replay.found[first].features, "selection"),
-            "policy": repr(tracker.policy),
+            "policy": type(tracker.policy).__name__,
             "policies": {name: of for name, (_, of) in POLICIES.items()},
         }
         self.set_state(self._own)
@@ -145,9 +145,8 @@ class MemorySurgery(Widget, script="surgery.js", needs=("chart.js",)):
         self.worker.wait()
 
     def close(self) -> None:
-        """Stop all work and forget the features."""
+        """Stop all work."""
         self.worker.stop()
-        self.replay.found.clear()
         super().close()
 
     def twin(self) -> Figure:
@@ -296,7 +295,7 @@ def sentence(t: int, before: float | None, after: float | None, changed: int) ->
     """What became of a frame, in words."""
     if not changed:
         return f"Frame {t}: the mask is the same, pixel by pixel."
-    pixels = f"{changed:,} pixels are other than before"
+    pixels = f"{changed:,} pixels changed"
     if before is None:
         return f"Frame {t}: {pixels}; it has no true mask to be scored against."
     verdict = "better" if after > before + 0.0005 else "worse" if after < before - 0.0005 else "as good"
