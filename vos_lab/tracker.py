@@ -358,7 +358,7 @@ class Track:
         return memory.similarity(memory_key, query_key, self.matching.get("kind", "l2"), **options)
 
     def remembered(self, frame: int, object_id: int | None = None) -> tuple[Float[Tensor, "1 c n"], Tensor | None]:
-        """The keys in memory when `frame` was read, in the order of `affinity`, and their shrinkage (1,1,n) where they have one."""
+        """The keys in memory when `frame` was read, in the order of `affinity`; their shrinkage (1,1,n) where they have one."""
         origins = self.origins(frame, object_id)  # (n,)
         cells = self.keys[frame][0, 0].numel()
         frames, position = (origins // cells).unique(return_inverse=True)

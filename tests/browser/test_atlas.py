@@ -17,7 +17,9 @@ def test_failures_are_shown_filtered_and_walked_through(browser, lab, run_all, t
     page.set_default_timeout(30_000)
     errors = []
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("console", lambda message: errors.append(message.text) if message.type == "error" and "vos" in message.text else None)
+    page.on(
+        "console", lambda message: errors.append(message.text) if message.type == "error" and "vos" in message.text else None
+    )
     run_all(page, lab.notebook("atlas.ipynb", *CELLS))
     page.wait_for_selector(".vos.atlas .entry canvas")
     total = int(page.inner_text(".vos.atlas .words").split()[0])

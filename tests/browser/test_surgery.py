@@ -12,7 +12,7 @@ CELLS = [
 ]
 # moves the top-k slider, and gives the milliseconds until a new picture is there
 SLIDE = """value => new Promise(done => {
-    const slider = document.querySelector('.vos.surgery input.top_k'), root = document.querySelector('.vos.surgery').parentElement;
+    const slider = document.querySelector('.vos.surgery input.top_k'), root = slider.closest('.vos.surgery').parentElement;
     const began = performance.now();
     root.addEventListener('painted', () => done(performance.now() - began), { once: true });
     slider.value = value;
@@ -25,7 +25,9 @@ def test_memory_is_changed_by_hand(browser, lab, run_all, tmp_path):
     page.set_default_timeout(30_000)
     errors = []
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("console", lambda message: errors.append(message.text) if message.type == "error" and "vos" in message.text else None)
+    page.on(
+        "console", lambda message: errors.append(message.text) if message.type == "error" and "vos" in message.text else None
+    )
     run_all(page, lab.notebook("surgery.ipynb", *CELLS))
     words = page.locator(".vos.surgery .words")
     page.wait_for_selector(".vos.surgery .strip figure")

@@ -98,7 +98,10 @@ def test_the_sample_is_of_the_newest_weights(run):
     monitor.wait()
     own = vl.evaluate(vl.Tracker(model.eval()).run(clip).masks, clip.masks).JF
     assert monitor.sample["words"].startswith(f"step 20: J&F {own:.2f}") and monitor.sample["picture"][:2] == b"\xff\xd8"
-    torch.save({"step": 30, "average": None, "rollout": {f"model.{k}": x for k, x in model.state_dict().items()}}, run / "checkpoint.pt")
+    torch.save(
+        {"step": 30, "average": None, "rollout": {f"model.{k}": x for k, x in model.state_dict().items()}},
+        run / "checkpoint.pt",
+    )
     monitor.draw_sample()
     monitor.wait()
     assert monitor.sample["words"].startswith("step 30")

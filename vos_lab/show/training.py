@@ -1,6 +1,7 @@
 """A training, seen while it runs."""
 
 import itertools
+from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -51,8 +52,8 @@ class TrainingPlot:
 
 
 def training_figure(
-    losses: list[tuple[int, float]],
-    scores: dict[str, list[tuple[int, float]]],
+    losses: list[Sequence[float | int]],
+    scores: dict[str, list[Sequence[float | int]]],
     picture: UInt8[np.ndarray, "H W 3"] | None,
     title: str,
 ) -> Figure:

@@ -70,7 +70,7 @@ function render({ model, el }) {
             : element("figure", {}, element("b", {}, "right: none in memory"), element("div", { class: "none" }, entry.should_words));
         return element("div", { class: "entry", tabindex: 0, onkeydown: move },
             element("h4", {}, `${index + 1}. Frame ${entry.frame}: ${entry.words}`),
-            element("div", { class: "looks" }, panel(entry, 0, `frame ${entry.frame}: the marked cell asks`), ...looked, should));
+            element("div", { class: "looks" }, panel(entry, 0, `asks: frame ${entry.frame}`), ...looked, should));
     }
 
     function move(event) {  // arrow keys go from row to row

@@ -23,6 +23,7 @@ KINDS = {  # kind -> how it is said; {} is the object concerned
     "wrong_instance": "object {} read as another object",
 }
 CROP = (120, 176)  # pixels, of the pieces of frames that are shown
+LEAST = 0.25  # false mass from which on a cell has failed
 FAINT = 0.002  # weights below are not drawn
 
 
@@ -61,8 +62,10 @@ class FalseMatchAtlas(Widget, script="atlas.js"):
         for one in self.tracks:
             one.memory_frames(min(one.memory, default=0))  # says what is missing where there is no record
             if one.masks.shape != self.clip.masks.shape:
-                raise InputError(f"a track of {one.masks.shape} and a clip of {self.clip.masks.shape}: both must be of one clip")
-        self.cells = matches.worst_cells(track, self.clip.masks, count)
+                raise InputError(
+                    f"a track of {one.masks.shape} and a clip of {self.clip.masks.shape}: both must be of one clip"
+                )
+        self.cells = matches.worst_cells(track, self.clip.masks, count, least=LEAST)
         self._labels = [labels_of(one, self.clip) for one in self.tracks]
         self.entries = self._entries()
         looks = [look for entry in self.entries for look in (*entry["looked"], entry["should"]) if look]
@@ -79,9 +82,7 @@ class FalseMatchAtlas(Widget, script="atlas.js"):
     def shown(self) -> list[dict]:
         """The entries that pass the filters, in the order that is asked for."""
         chosen = [
-            entry
-            for entry in self.entries
-            if self.kind in ("all", entry["kind"]) and self.object_id in (0, entry["object_id"])
+            entry for entry in self.entries if self.kind in ("all", entry["kind"]) and self.object_id in (0, entry["object_id"])
         ]
         gain = lambda entry: entry["looked"][-1]["false"] - entry["looked"][0]["false"]
         return sorted(chosen, key=gain) if self.order == "gain" else chosen
@@ -96,7 +97,7 @@ class FalseMatchAtlas(Widget, script="atlas.js"):
         for ax in axes.flat:
             ax.set_axis_off()
         if not entries:
-            axes[0, 0].text(0, 0.5, f"no cell has {0.25:.0%} or more of its weight on another label")
+            axes[0, 0].text(0, 0.5, f"no cell has {LEAST:.0%} or more of its weight on another label")
         for row, entry in zip(axes, entries):
             looks = [entry, *entry["looked"], entry["should"]]
             for i, (ax, look) in enumerate(zip(row, looks)):
@@ -123,7 +124,9 @@ class FalseMatchAtlas(Widget, script="atlas.js"):
         strongest = max((w for *_, w in weights), default=1.0)
         for r, c, w in weights:
             corner = (c * stride - left, r * stride - above)
-            ax.add_patch(Rectangle(corner, stride, stride, color=plt.cm.cividis(w / strongest), alpha=0.35 + 0.6 * w / strongest))
+            ax.add_patch(
+                Rectangle(corner, stride, stride, color=plt.cm.cividis(w / strongest), alpha=0.35 + 0.6 * w / strongest)
+            )
         for colour, line in (("black", 4), ("white", 2)):
             ax.add_patch(
                 Rectangle((column * stride - left, row * stride - above), stride, stride, fill=False, ec=colour, lw=line)
@@ -170,13 +173,13 @@ class FalseMatchAtlas(Widget, script="atlas.js"):
         return row * w + column
 
     def _looked(self, which: int, cell: FalseCell, column: Tensor) -> dict:
-        """Its strongest false match, or its strongest match where none is false; with the weights in that frame."""
+        """Its strongest false match where it failed, else its strongest match; with the weights in that frame."""
         track = self.tracks[which]
         h, w = track.keys[cell.frame].shape[2:]
         origins = track.origins(cell.frame, cell.reader)
         labels = self._labels[which].flatten()[origins]
         false = column * ((labels != cell.label) & (labels >= 0))
-        best = int(origins[(false if false.max() >= FAINT else column).argmax()])
+        best = int(origins[(false if false.sum() >= LEAST else column).argmax()])
         here = (origins // (h * w) == best // (h * w)) & (column >= FAINT)
         weights = [[*divmod(int(o) % (h * w), w), round(float(x), 4)] for o, x in zip(origins[here], column[here])]
         return {

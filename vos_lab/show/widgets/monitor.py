@@ -33,7 +33,7 @@ class TrainingMonitor(Widget, script="monitor.js", needs=("chart.js",)):
     """Losses, validation J&F and a sample of a run, read from its folder (`vos-lab train CONFIG --out FOLDER`).
 
     The log is looked at every `every` seconds while a view is open, and no more once the run has ended. clip: what the newest
-    weights are tried on, by the button and once for each `sample_every` seconds of a run; a short sample that ships, unless given.
+    weights are tried on, by the button and every `sample_every` seconds at most; a short sample that ships, unless given.
     """
 
     about = traitlets.Unicode(

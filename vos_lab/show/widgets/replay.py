@@ -16,8 +16,8 @@ from ...tracker import Group, Tracker, appearing, first_frames
 
 
 class FoundGroup(NamedTuple):
-    """Objects that share a memory, as a frame left them the first time; of the memory, what cannot be written anew: the order of
-    its frames, how much their cells were used, and long-term memory."""
+    """Objects that share a memory, as a frame left them the first time; of the memory, what cannot be written anew: the order
+    of its frames, how much their cells were used, and long-term memory."""
 
     ids: list[int]
     sensory: Tensor | None

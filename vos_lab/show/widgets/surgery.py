@@ -31,12 +31,12 @@ WISHES = ("removed", "policy", "number", "top_k", "kind", "temperature")
 
 
 class MemorySurgery(Widget, script="surgery.js", needs=("chart.js",)):
-    """Take memory frames out, repaint their masks, change policy, top-k, similarity or temperature: the mask of `frame` is drawn
-    anew beside the one that was found, with J&F; `go_on` tracks the rest of the clip with the changed memory.
+    """Take memory frames out, repaint their masks, change policy, top-k, similarity or temperature: the mask of `frame` is
+    drawn anew beside the one that was found, with J&F; `go_on` tracks the rest of the clip with the changed memory.
 
-    tracker: or a model, with its own policy and options. The clip is tracked once, here; what the encoders said is kept (some MB
-    a frame). Frames before the one looked at keep the masks that were found. `mask` is the new mask of the frame shown, `masks`
-    (T,H,W) has all that are new. J&F is given for annotated frames. Raises InputError for a frame that reads no memory.
+    tracker: or a model, with its own policy and options. The clip is tracked once, here; what the encoders said is kept (some
+    MB a frame). Frames before the one looked at keep the masks that were found. `mask` is the new mask of the frame shown,
+    `masks` (T,H,W) has all that are new. J&F is given for annotated frames. InputError for a frame that reads no memory.
     """
 
     about = (
@@ -66,7 +66,9 @@ class MemorySurgery(Widget, script="surgery.js", needs=("chart.js",)):
         model = tracker.model if isinstance(tracker, Tracker) else tracker
         self.clip, self.replay = clip, Replay(model, clip, tracker.policy, **tracker.matching)
         super().__init__()
-        self._found = list(self.replay.masks)  # the masks as found: one object per frame, so that `is` tells whether it is shown
+        self._found = list(
+            self.replay.masks
+        )  # masks as found, one object each: `is` tells whether it is shown
         self._new: dict[int, tuple[np.ndarray, list[int]]] = {}  # frame -> mask and memory, as things are now
         self._went_on = len(clip)  # the frame from which on memory has new masks
         self._stale = False  # whether these were drawn with another memory than is wished for now
