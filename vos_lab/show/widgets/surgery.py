@@ -66,9 +66,7 @@ class MemorySurgery(Widget, script="surgery.js", needs=("chart.js",)):
         model = tracker.model if isinstance(tracker, Tracker) else tracker
         self.clip, self.replay = clip, Replay(model, clip, tracker.policy, **tracker.matching)
         super().__init__()
-        self._found = list(
-            self.replay.masks
-        )  # masks as found, one object each: `is` tells whether it is shown
+        self._found = list(self.replay.masks)  # masks as found, one object each: `is` tells whether it is shown
         self._new: dict[int, tuple[np.ndarray, list[int]]] = {}  # frame -> mask and memory, as things are now
         self._went_on = len(clip)  # the frame from which on memory has new masks
         self._stale = False  # whether these were drawn with another memory than is wished for now
