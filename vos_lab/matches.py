@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Integer, UInt8
+from jaxtyping import Bool, Float, Integer, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -44,7 +44,9 @@ def false_matches(
     """
     on_background = mass(affinity, memory_labels == 0)  # (b,m)
     on_objects = mass(affinity, memory_labels > 0)
-    on_own = torch.stack([mass(a, m == q) for a, m, q in zip(affinity, memory_labels.unsqueeze(2), query_labels)])
+    on_own = torch.zeros_like(on_objects)
+    for label in query_labels.unique():
+        on_own += mass(affinity, memory_labels == label) * (query_labels == label)
     query, background, mixed = query_labels > 0, query_labels == 0, query_labels < 0
     zero = torch.zeros_like(on_objects)
     kinds = [
@@ -55,10 +57,9 @@ def false_matches(
     return FalseMatches(*(kind.masked_fill(mixed, torch.nan) for kind in (sum(kinds), *kinds)))
 
 
-def mass(affinity: Float[Tensor, "*b n m"], chosen: Tensor) -> Float[Tensor, "*b m"]:
-    """The affinity of each query cell that lies on the chosen memory cells; chosen: (n), or (n,m) for each query cell."""
-    chosen = chosen if chosen.shape == affinity.shape else chosen.unsqueeze(-1)
-    return (affinity * chosen).sum(-2)
+def mass(affinity: Float[Tensor, "*b n m"], chosen: Bool[Tensor, "*b n"]) -> Float[Tensor, "*b m"]:
+    """The affinity of each query cell that lies on the chosen memory cells."""
+    return (chosen.to(affinity).unsqueeze(-2) @ affinity).squeeze(-2)
 
 
 def cell_labels(masks: Integer[Tensor, "*b H W"], stride: int, purity: float = 0.75) -> Integer[Tensor, "*b m"]:
@@ -114,6 +115,113 @@ def track_matches(
         objects += int((labels[frame] > 0).sum())
     counts = torch.tensor([background + objects, background, objects, objects], dtype=torch.float64)
     return TrackMatches(*(sums / counts).tolist(), background, objects)
+
+
+KINDS = FalseMatches._fields[1:]
+
+
+class FalseCell(NamedTuple):
+    """A query cell that matches falsely.
+
+    cell: its number in the frame, row by row · label: its true id, 0 background · kind: of FalseMatches, that with the most
+    mass · object_id: the object concerned: what background looks at, else the cell's own · reader: an object whose memory it
+    read (as `Track.affinity` takes it) · mass: on other labels, all kinds together, 0..1.
+    """
+
+    frame: int
+    cell: int
+    label: int
+    kind: str
+    object_id: int
+    reader: int
+    mass: float
+
+
+def worst_cells(
+    track: "Track",
+    masks: UInt8[np.ndarray, "T H W"],
+    count: int = 8,
+    *,
+    least: float = 0.25,
+    cells_apart: float = 6.0,
+    frames_apart: float = 12.0,
+    purity: float = 0.75,
+) -> list[FalseCell]:
+    """The worst different failures of a recorded track: of each kind and object at most `count`, most false mass first.
+
+    Cells near each other, in place and time, fail together: each failure is shown by its worst cell, and cells of the same kind
+    and object in an ellipsoid around it are left out. least: false mass from which on a cell counts as failed.
+    Frames without annotation, or with such in memory, are left out, as are objects that no memory holds yet.
+    """
+    failed = []
+    labels = cell_labels(padded(torch.from_numpy(masks), track), track.stride, purity)  # (T,h*w)
+    known = torch.from_numpy((masks != 255).any((1, 2)))
+    for frame in track.memory:
+        for reader, objects in readers(track, frame).items():
+            origins = track.origins(frame, reader)
+            if not known[frame] or not known[origins // labels.shape[1]].all():
+                continue
+            failed += failures(track, frame, reader, objects, labels, least)
+    failed.sort(key=lambda cell: -cell.mass)
+    columns = next(iter(track.keys.values())).shape[3]
+    return thinned(failed, columns, count, cells_apart, frames_apart)
+
+
+def readers(track: "Track", frame: int) -> dict[int, list[int]]:
+    """Objects that read the same memory in `frame`: the first of them -> all of them."""
+    same: dict[bytes, list[int]] = {}
+    for i in track.memory[frame]:
+        same.setdefault(track.origins(frame, i).numpy().tobytes(), []).append(i)
+    return {objects[0]: objects for objects in same.values()}
+
+
+def failures(
+    track: "Track", frame: int, reader: int, objects: list[int], labels: Integer[Tensor, "T m"], least: float
+) -> list[FalseCell]:
+    """All cells of background and of these objects with at least so much false mass."""
+    affinity, query = track.affinity(frame, reader), labels[frame]
+    memory_labels = labels.flatten()[track.origins(frame, reader)]  # (n,)
+    found = false_matches(affinity, memory_labels[None], query[None])
+    kind = torch.stack(found[1:])[:, 0].argmax(0)  # (m,)
+    ids = torch.tensor(track.object_ids)
+    looked_at = ids[torch.cat([mass(affinity, memory_labels[None] == i) for i in ids]).argmax(0)]  # (m,): the object
+    concerned = torch.where(query == 0, looked_at, query)
+    mine = (query == 0) | torch.isin(query, torch.tensor(objects))
+    return [
+        FalseCell(frame, m, int(query[m]), KINDS[kind[m]], int(concerned[m]), reader, float(found.total[0, m]))
+        for m in (mine & (found.total[0] >= least)).nonzero()[:, 0].tolist()
+    ]
+
+
+def thinned(worst_first: list[FalseCell], columns: int, count: int, cells_apart: float, frames_apart: float) -> list[FalseCell]:
+    """Without those near a worse one of the same kind and object (non-maximum suppression), and at most `count` of each."""
+    places = np.array([(*divmod(cell.cell, columns), cell.frame) for cell in worst_first]).reshape(-1, 3)
+    places = places / (cells_apart, cells_apart, frames_apart)
+    chosen: dict[tuple, list[int]] = {}
+    for i, cell in enumerate(worst_first):
+        same = chosen.setdefault((cell.kind, cell.object_id), [])
+        if len(same) < count and (np.square(places[same] - places[i]).sum(1) >= 1).all():
+            same.append(i)
+    return [worst_first[i] for i in sorted(i for same in chosen.values() for i in same)]
+
+
+def true_places(
+    track: "Track", truth: "Truth", frame: int, cells: list[int], reader: int | None = None
+) -> list[dict[int, tuple[int, int]]]:
+    """Of each of these query cells: remembered frame -> (row, column) of the cell that shows there what its middle shows.
+
+    truth: exact correspondence, as a rendered clip has it. Frames that do not show it are left out.
+    """
+    middles = cell_centres(track)[cells].numpy()  # (n,2)
+    limits = (track.masks.shape[2] - 1, track.masks.shape[1] - 1)
+    inside = ((middles >= 0) & (middles <= limits)).all(1)  # padding shows nothing
+    found: list[dict[int, tuple[int, int]]] = [{} for _ in cells]
+    for other in track.memory_frames(frame, reader):
+        places, visible = truth.follow(middles, frame, other)
+        for i in np.flatnonzero(visible & inside):
+            x, y = np.clip(np.rint(places[i]), 0, limits).astype(int)
+            found[i][other] = track.cell_at(int(x), int(y))
+    return found
 
 
 def padded(masks: Integer[Tensor, "T H W"], track: "Track") -> Integer[Tensor, "T H2 W2"]:

@@ -64,7 +64,6 @@ class Tracker:
         self.groups: list[Group] = []
         self.frame = -1
         self._senses = hasattr(model, "first_sensory")
-        self._forget = getattr(self.policy, "forget", MemoryBank.keep)
 
     @property
     def ids(self) -> list[int]:
@@ -101,14 +100,17 @@ class Tracker:
         self._remember()
         self.frame += 1
         self._see(image)
+        readout = self._read()
+        with fast(self.model, readout.device):
+            prob = self._decode(readout)  # (1,k,H',W')
+        return self._settle(self._crop(prob[0]))
+
+    def _read(self) -> Float[Tensor, "1 k cv h w"]:
+        """What memory says about the current frame."""
         key = self._features.key
         selection = self._features.selection if self.matching.get("kind") == "anisotropic" else None
-        readouts = [
-            group.bank.read(key, selection, reader=self.read, **self.matching, **self._prior(group)) for group in self.groups
-        ]
-        with fast(self.model, key.device):
-            prob = self._decode(torch.cat(readouts, 1))  # (1,k,H',W')
-        return self._settle(self._crop(prob[0]))
+        options = {"reader": self.read, **self.matching}
+        return torch.cat([group.bank.read(key, selection, **options, **self._prior(group)) for group in self.groups], 1)
 
     def _prior(self, group: Group) -> dict[str, Float[Tensor, "1 n m"]]:
         if self.prior is None:
@@ -172,8 +174,7 @@ class Tracker:
         began = time.perf_counter()
         for t in progress(range(start, len(clip)), desc=clip.name, unit="frame"):
             image = clip.images(t, t + 1)[0]
-            new = [i for i, seen in first_seen.items() if seen == t]
-            given = torch.from_numpy(np.stack([clip.masks[t] == i for i in new])).float() if new else None
+            new, given = appearing(clip, t, first_seen)
             if t == start:
                 prob = self.start(image, given, new, frame=t)
             else:
@@ -222,28 +223,34 @@ class Tracker:
         """Write the current frame to memory where the policy wants it. Done at the next step, since until then objects may be
         added, and a frame that is not remembered needs no value. What is written is soft: probabilities, never an argmax."""
         staying = [self.policy.keep([*group.bank.frames, self.frame]) for group in self.groups]
+        forget = getattr(self.policy, "forget", MemoryBank.keep)
         for group, frames in zip(self.groups, staying):
-            self._forget(group.bank, frames)
+            forget(group.bank, frames)
             if self.frame not in frames and group.sensed is not None:
                 group.sensory = group.sensed
         if not any(self.frame in frames for frames in staying):
             return
-        masks = F.pad(self._prob[None, 1:].to(self._image), self._padding)  # (1,k,H',W')
+        values, sensory = self._encode()
         sizes = [len(group.ids) for group in self.groups]
-        with fast(self.model, masks.device):
-            if self._senses:
-                sensory = torch.cat([group.sensory for group in self.groups], 1)
-                values, sensory = self.model.encode_value(self._image, self._features, masks, sensory)
-                sensory = sensory.to(masks)
-                deep = sensory.split(sizes, dim=1)  # after the deep update
-            else:
-                values, deep = self.model.encode_value(self._image, self._features, masks), [None] * len(sizes)
-        reach = getattr(self._features, "shrinkage", None), getattr(self._features, "selection", None)
-        values = values.to(masks).split(sizes, dim=1)
-        for group, frames, value, updated in zip(self.groups, staying, values, deep):
+        deep = [None] * len(sizes) if sensory is None else sensory.split(sizes, dim=1)  # after the deep update
+        for group, frames, value, updated in zip(self.groups, staying, values.split(sizes, dim=1), deep):
             if self.frame in frames:
-                group.bank.write(self.frame, self._features.key, value, *reach, group.share)
+                self._write(group, value)
                 group.sensory = updated
+
+    def _write(self, group: Group, value: Float[Tensor, "1 k cv h w"]) -> None:
+        reach = getattr(self._features, "shrinkage", None), getattr(self._features, "selection", None)
+        group.bank.write(self.frame, self._features.key, value, *reach, group.share)
+
+    def _encode(self) -> tuple[Float[Tensor, "1 k cv h w"], Float[Tensor, "1 k cs h w"] | None]:
+        """The current frame's values with its masks, and the sensory memory after their deep update where the model has one."""
+        masks = F.pad(self._prob[None, 1:].to(self._image), self._padding)  # (1,k,H',W')
+        with fast(self.model, masks.device):
+            if not self._senses:
+                return self.model.encode_value(self._image, self._features, masks).to(masks), None
+            sensory = torch.cat([group.sensory for group in self.groups], 1)
+            values, sensory = self.model.encode_value(self._image, self._features, masks, sensory)
+        return values.to(masks), sensory.to(masks)
 
     def _to_ids(self, prob: Float[Tensor, "classes H W"]) -> UInt8[np.ndarray, "H W"]:
         best = prob.max(0).indices  # argmax, which takes 30 times as long here: it does not vectorise over the first axis
@@ -265,6 +272,13 @@ def first_frames(clip: Clip) -> dict[int, int]:
     if not len(ids):
         raise InputError(f"the masks of clip '{clip.name}' are empty: mark at least one object, with an id from 1 to 254")
     return {int(i): int((clip.masks == i).any((1, 2)).argmax()) for i in ids}
+
+
+def appearing(clip: Clip, frame: int, first_seen: dict[int, int]) -> tuple[list[int], Float[Tensor, "k H W"]]:
+    """The ids of the objects that `frame` is the first to show, and their masks; first_seen: from `first_frames`."""
+    new = [i for i, seen in first_seen.items() if seen == frame]
+    masks = clip.masks[frame] == np.array(new, dtype=np.uint8).reshape(-1, 1, 1)  # (k,H,W)
+    return new, torch.from_numpy(masks).float()
 
 
 @dataclass(repr=False)
@@ -321,22 +335,27 @@ class Track:
         above, left = self.padding
         return int((y + above) // self.stride), int((x + left) // self.stride)
 
-    def affinity(self, frame: int, object_id: int | None = None) -> Float[Tensor, "1 n m"]:
+    def affinity(
+        self, frame: int, object_id: int | None = None, cells: slice | list[int] = slice(None)
+    ) -> Float[Tensor, "1 n m"]:
         """Where each query cell of `frame` looked: memory frames oldest first, h*w cells each, row by row; then
-        long-term cells.
+        long-term cells. cells: only these query cells.
 
         Computed on demand from the keys, never stored.
         """
         options = {name: value for name, value in self.matching.items() if name != "kind"}
-        return memory.affinity(self.similarity(frame, object_id), **options)
+        return memory.affinity(self.similarity(frame, object_id, cells), **options)
 
-    def similarity(self, frame: int, object_id: int | None = None) -> Float[Tensor, "1 n m"]:
+    def similarity(
+        self, frame: int, object_id: int | None = None, cells: slice | list[int] = slice(None)
+    ) -> Float[Tensor, "1 n m"]:
         """How well all cells in memory match each query cell of `frame`, before top-k and softmax; in the same order."""
         memory_key, shrinkage = self.remembered(frame, object_id)
         options = {}
         if self.matching.get("kind") == "anisotropic":
-            options = {"shrinkage": shrinkage, "selection": self.reach[frame][1].flatten(2)}
-        return memory.similarity(memory_key, self.keys[frame].flatten(2), self.matching.get("kind", "l2"), **options)
+            options = {"shrinkage": shrinkage, "selection": self.reach[frame][1].flatten(2)[:, :, cells]}
+        query_key = self.keys[frame].flatten(2)[:, :, cells]
+        return memory.similarity(memory_key, query_key, self.matching.get("kind", "l2"), **options)
 
     def remembered(self, frame: int, object_id: int | None = None) -> tuple[Float[Tensor, "1 c n"], Tensor | None]:
         """The keys in memory when `frame` was read, in the order of `affinity`; their shrinkage (1,1,n) where they have one."""

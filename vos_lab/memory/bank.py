@@ -97,6 +97,17 @@ class MemoryBank:
             self.slots[gap] = self.slots[last]
             self.slots.pop()
 
+    def counts(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """What reading has changed: how much each cell of working memory was used, and long-term memory; copies."""
+        working = {name: self._working[name][: len(self.slots)].clone() for name in ("usage", "reads") if self.slots}
+        return working, {name: x.clone() for name, x in self._long.items()}
+
+    def resume(self, working: dict[str, Tensor], long_term: dict[str, Tensor]) -> None:
+        """Take over what `counts` gave, after the same frames were written in the same order (`slots`)."""
+        for name, count in working.items():
+            self._working[name][: len(self.slots)] = count
+        self._long = {name: x.clone() for name, x in long_term.items()}
+
     def read(
         self, query_key: Float[Tensor, "1 c h w"], selection: Float[Tensor, "1 c h w"] | None = None, *, reader=read, **options
     ) -> Float[Tensor, "1 k cv h w"]:
