@@ -8,7 +8,7 @@ __version__ = "0.1.0.dev0"
 HOMES = {
     "Clip": "clip",
     "Tracker": "tracker",
-    "Track": "tracker",
+    "Track": "track",
     "EveryNth": "memory",
     "Fifo": "memory",
     "FirstAndLast": "memory",

@@ -17,7 +17,7 @@ from .errors import InputError
 
 if TYPE_CHECKING:
     from .datasets.truth import Truth
-    from .tracker import Track
+    from .track import Track
 
 THRESHOLDS = (1, 2, 4, 8, 16)  # pixels, of TAP-Vid's delta-average (Doersch et al. 2022, arXiv 2211.03726)
 

@@ -10,7 +10,7 @@ from . import draw
 from .atomic import whole_file
 from .clip import Clip, picture_html
 from .metrics import Scores
-from .tracker import Track
+from .track import Track
 
 PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>{{ clip.name }} · vos_lab</title>

@@ -18,6 +18,7 @@ from .memory.motion import centres_of
 from .models.aggregate import soft_aggregate
 from .precision import fast
 from .progress import progress
+from .track import Track
 
 MATCHING = {"top_k", "kind", "temperature"}  # what a tracker can ask of memory.read
 MATCHED = ("key", "shrinkage", "selection")  # what of the features matching compares
@@ -279,108 +280,3 @@ def appearing(clip: Clip, frame: int, first_seen: dict[int, int]) -> tuple[list[
     new = [i for i, seen in first_seen.items() if seen == frame]
     masks = clip.masks[frame] == np.array(new, dtype=np.uint8).reshape(-1, 1, 1)  # (k,H,W)
     return new, torch.from_numpy(masks).float()
-
-
-@dataclass(repr=False)
-class Track:
-    """What a tracker found in a clip.
-
-    masks: uint8 (T,H,W) ids · seconds: wall time · stride: pixels per cell · with record=True: clip, keys of each frame
-    (1,c,h,w), its reach (shrinkage (1,1,h,w) and selection (1,c,h,w)) where the model has one, and for each frame and object
-    id what was in memory when that frame was read: memory, the frames · long_term, the origin of each cell, frame * h*w +
-    cell, and its shrinkage (1,1,n).
-    """
-
-    masks: UInt8[np.ndarray, "T H W"]
-    name: str = "clip"
-    seconds: float = 0.0
-    object_ids: list[int] = field(default_factory=list)
-    first_frame: int = 0
-    stride: int = 1
-    matching: dict = field(default_factory=dict)
-    clip: Clip | None = None
-    keys: dict[int, Float[Tensor, "1 c h w"]] = field(default_factory=dict)
-    reach: dict[int, tuple[Float[Tensor, "1 1 h w"], Float[Tensor, "1 c h w"]]] = field(default_factory=dict)
-    memory: dict[int, dict[int, list[int]]] = field(default_factory=dict)
-    long_term: dict[int, dict[int, tuple[Int64[Tensor, "n"], Tensor | None]]] = field(default_factory=dict)
-
-    def __repr__(self) -> str:
-        ids = ", ".join(map(str, self.object_ids))
-        kept = "with a record of what was looked at" if self.keys else "without a record"
-        return f"Track of '{self.name}': {len(self.masks)} frames in {self.seconds:.1f} s, object ids: {ids or 'none'}, {kept}"
-
-    def memory_frames(self, frame: int, object_id: int | None = None) -> list[int]:
-        """The frames in memory when `frame` was read, oldest first; of the first object unless another is named."""
-        if not self.memory:
-            raise InputError("this track keeps no record: run the tracker with run(clip, record=True)")
-        if frame not in self.memory:
-            raise InputError(f"frame {frame} read no memory: choose one of {min(self.memory)}..{max(self.memory)}")
-        by_object = self.memory[frame]
-        object_id = next(iter(by_object)) if object_id is None else object_id
-        if object_id not in by_object:
-            raise InputError(f"object {object_id} was not followed in frame {frame}: choose one of {list(by_object)}")
-        return sorted(by_object[object_id])
-
-    @property
-    def padding(self) -> tuple[int, int]:
-        """How many pixels the grid of cells begins (above, left of) the frame."""
-        h, w = next(iter(self.keys.values())).shape[2:]
-        return (h * self.stride - self.masks.shape[1]) // 2, (w * self.stride - self.masks.shape[2]) // 2
-
-    def cell_at(self, x: int, y: int) -> tuple[int, int]:
-        """(row, column) of the cell that holds a pixel."""
-        height, width = self.masks.shape[1:]
-        if not (0 <= x < width and 0 <= y < height):
-            raise InputError(f"pixel x={x}, y={y} is outside the frame: x goes from 0 to {width - 1}, y from 0 to {height - 1}")
-        above, left = self.padding
-        return int((y + above) // self.stride), int((x + left) // self.stride)
-
-    def affinity(
-        self, frame: int, object_id: int | None = None, cells: slice | list[int] = slice(None)
-    ) -> Float[Tensor, "1 n m"]:
-        """Where each query cell of `frame` looked: memory frames oldest first, h*w cells each, row by row; then
-        long-term cells. cells: only these query cells.
-
-        Computed on demand from the keys, never stored.
-        """
-        options = {name: value for name, value in self.matching.items() if name != "kind"}
-        return memory.affinity(self.similarity(frame, object_id, cells), **options)
-
-    def similarity(
-        self, frame: int, object_id: int | None = None, cells: slice | list[int] = slice(None)
-    ) -> Float[Tensor, "1 n m"]:
-        """How well all cells in memory match each query cell of `frame`, before top-k and softmax; in the same order."""
-        memory_key, shrinkage = self.remembered(frame, object_id)
-        options = {}
-        if self.matching.get("kind") == "anisotropic":
-            options = {"shrinkage": shrinkage, "selection": self.reach[frame][1].flatten(2)[:, :, cells]}
-        query_key = self.keys[frame].flatten(2)[:, :, cells]
-        return memory.similarity(memory_key, query_key, self.matching.get("kind", "l2"), **options)
-
-    def remembered(self, frame: int, object_id: int | None = None) -> tuple[Float[Tensor, "1 c n"], Tensor | None]:
-        """The keys in memory when `frame` was read, in the order of `affinity`; their shrinkage (1,1,n) where they have one."""
-        origins = self.origins(frame, object_id)  # (n,)
-        cells = self.keys[frame][0, 0].numel()
-        frames, position = (origins // cells).unique(return_inverse=True)
-        flat = position * cells + origins % cells  # (n,), in the frames that are needed, one after the other
-        gather = lambda maps: torch.cat([x.flatten(2) for x in maps], 2)[:, :, flat]
-        key = gather(self.keys[f] for f in frames.tolist())
-        if not self.reach:
-            return key, None
-        shrinkage = gather(self.reach[f][0] for f in frames.tolist())
-        consolidated = self._long_term(frame, object_id)[1]
-        shrinkage[:, :, len(origins) - consolidated.shape[2] :] = consolidated
-        return key, shrinkage
-
-    def origins(self, frame: int, object_id: int | None = None) -> Int64[Tensor, "n"]:
-        """Of each memory cell that `frame` read, in the order of `affinity`: frame * h*w + cell."""
-        frames = self.memory_frames(frame, object_id)
-        cells = self.keys[frame][0, 0].numel()
-        working = [torch.arange(f * cells, (f + 1) * cells) for f in frames]
-        return torch.cat([*working, self._long_term(frame, object_id)[0]])
-
-    def _long_term(self, frame: int, object_id: int | None) -> tuple[Int64[Tensor, "n"], Tensor | None]:
-        by_object = self.long_term.get(frame)
-        if not by_object:
-            return torch.zeros(0, dtype=torch.int64), torch.zeros(1, 1, 0)
-        return by_object[next(iter(by_object)) if object_id is None else object_id]

@@ -13,7 +13,7 @@ from vos_lab import draw
 OPEN = """
 import numpy as np, vos_lab as vl
 from vos_lab import show
-from vos_lab.tracker import Track
+from vos_lab.track import Track
 clip = vl.Clip.load("../data/samples/JPEGImages/480p/walk")
 good, bad = clip.masks.copy(), np.roll(clip.masks, 3, axis=2)
 good[17][good[17] == 2] = 0  # object 2 is lost in frame 17

@@ -15,7 +15,7 @@ import vos_lab as vl
 from vos_lab import show
 from vos_lab.datasets import samples
 from vos_lab.matches import cell_labels, padded
-from vos_lab.tracker import Track
+from vos_lab.track import Track
 
 matplotlib.use("Agg")
 

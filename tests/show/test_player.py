@@ -11,7 +11,7 @@ import vos_lab as vl
 from vos_lab.show import TrackPlayer
 from vos_lab.show.widgets import player as module
 from vos_lab.show.widgets.base import unpacked
-from vos_lab.tracker import Track
+from vos_lab.track import Track
 
 matplotlib.use("Agg")
 

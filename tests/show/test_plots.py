@@ -13,7 +13,7 @@ from matplotlib.colors import to_hex
 import vos_lab as vl
 from vos_lab import Clip, draw, matches, show
 from vos_lab.show import plots
-from vos_lab.tracker import Track
+from vos_lab.track import Track
 
 matplotlib.use("Agg")
 

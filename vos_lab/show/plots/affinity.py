@@ -12,7 +12,7 @@ from torch import Tensor
 from ...clip import Clip
 from ...draw import colour_of, overlay
 from ...errors import InputError
-from ...tracker import Track
+from ...track import Track
 from .panels import (
     WIDTH,
     canvas,

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ...errors import InputError
-from ...tracker import Track
+from ...track import Track
 from .matches import false_weight
 from .panels import (
     caption,

@@ -11,7 +11,7 @@ from ...clip import Clip
 from ...draw import colour_of, overlay
 from ...errors import InputError
 from ...metrics import Scores, evaluate
-from ...tracker import Track
+from ...track import Track
 from ...training.log import read_log
 from .panels import SERIES, WIDTH, caption, named, show_picture
 

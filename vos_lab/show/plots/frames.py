@@ -10,7 +10,7 @@ from ...draw import overlay
 from ...errors import InputError
 from ...masks import object_ids
 from ...metrics import region_similarity
-from ...tracker import Track
+from ...track import Track
 from .panels import canvas, caption, check_frames, named, show_picture, spread, tiles
 
 

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ...draw import overlay
-from ...tracker import Track
+from ...track import Track
 from .panels import caption, check_frames, fit_to, grid_extent, grid_size, mark_cell, recorded, show_picture, spread, tiles
 
 

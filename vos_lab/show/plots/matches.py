@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ... import matches
 from ...errors import InputError
-from ...tracker import Track
+from ...track import Track
 from .panels import (
     BLUE,
     PURPLE,

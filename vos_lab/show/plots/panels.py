@@ -15,7 +15,7 @@ from ... import matches
 from ...clip import Clip
 from ...errors import InputError
 from ...masks import object_ids
-from ...tracker import Track
+from ...track import Track
 
 WIDTH = 12  # inches, of a figure as wide as a notebook
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, BLACK = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#000000"

@@ -14,7 +14,7 @@ from ...clip import Clip
 from ...draw import overlay
 from ...errors import InputError
 from ...matches import FalseCell
-from ...tracker import Track
+from ...track import Track
 from .base import Widget, jpeg
 
 KINDS = {  # kind -> how it is said; {} is the object concerned

@@ -14,7 +14,7 @@ from traitlets import Bool, Bytes, CInt, Dict, Float, Int, List, Tuple, Unicode,
 from ...errors import InputError
 from ...masks import resized
 from ...matches import cell_labels, padded
-from ...tracker import Track
+from ...track import Track
 from .base import Widget, jpeg, png
 
 BUDGET = 2_000_000  # bytes of keys: where they fit, they are sent in full precision, else as float16

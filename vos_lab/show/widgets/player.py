@@ -16,7 +16,7 @@ from ...draw import colour_of, overlay
 from ...errors import InputError
 from ...masks import object_ids
 from ...metrics import Scores, evaluate
-from ...tracker import Track
+from ...track import Track
 from .base import Widget, jpeg, packed
 
 LIMIT = 20_000_000  # bytes that the player sends at most, about
