@@ -77,7 +77,7 @@ def lab(tmp_path_factory):
             time.sleep(0.5)
     yield Lab(address, folder)
     server.terminate()
-    server.wait(10)
+    server.wait(60)
 
 
 @pytest.fixture

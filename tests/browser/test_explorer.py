@@ -76,7 +76,7 @@ def test_the_explorer_in_jupyterlab(browser, lab, run_all, expected, tmp_path):
     page = browser.new_page(viewport={"width": 1300, "height": 1600})
     page.set_default_timeout(60_000)
     errors = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("pageerror", lambda error: errors.append(error.stack))
     page.on("console", lambda said: said.type == "error" and errors.append(said.text))
     run_all(page, lab.notebook("explorer.ipynb", MAKE, CHOOSE, TELL))
     page.wait_for_selector(".explorer .words:not(:empty)")
@@ -135,6 +135,8 @@ def test_the_explorer_in_jupyterlab(browser, lab, run_all, expected, tmp_path):
     page.click("text=as the tracker read")
     it.words()
     assert parts.all_inner_texts() == before
+
+    assert not errors
 
     # closed: nothing is left on the page, and nobody listens any more
     page.locator(".jp-CodeCell").first.click()

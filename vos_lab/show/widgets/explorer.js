@@ -136,9 +136,9 @@ function render({ model, el }) {
         for (const board of boards) fit(board);
         schedule();
     });
-    for (const name of CHOSEN) model.on(`change:${name}`, schedule);
     Promise.all(boards.map((board) => load(board))).then(() => {
         if (closing.signal.aborted) return;
+        for (const name of CHOSEN) model.on(`change:${name}`, schedule); // not before there is something to paint on
         el.replaceChildren(page.root);
         for (const board of boards) resized.observe(board.canvas.parentElement);
         page.root.affinity = (row, column) => affinityOf(keys, settingsNow(), indexOf(query, [row, column]));
