@@ -22,13 +22,14 @@ def test_a_run_of_another_process_is_watched_to_its_end(browser, lab, run_all, t
                 if step % 100 == 0:
                     file.write(json.dumps({"step": step, "J&F world": 0.2 + step / 1000}) + "\n")
 
-    write(*range(10, 210, 10))
     page = browser.new_page(viewport={"width": 1300, "height": 700})
     page.set_default_timeout(30_000)
     errors = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     run_all(page, lab.notebook("monitor.ipynb", *CELLS))
-    page.wait_for_selector(".vos.monitor >> text=/Running: step 200 of 400, about 8. seconds left/")
+    page.wait_for_selector(".vos.monitor >> text=/Waiting for the run/")
+    write(*range(10, 210, 10))
+    page.wait_for_selector(".vos.monitor >> text=/Running: step 200 of 400, about [0-9]+ seconds left/")
     page.click(".vos.monitor button.sample")
     page.wait_for_selector(".vos.monitor >> text=There are no weights yet")
     page.screenshot(path=Path(os.environ.get("SCREENSHOTS", tmp_path)) / "monitor-lab.png")

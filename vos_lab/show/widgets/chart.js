@@ -12,7 +12,7 @@ function lineChart(series, { title, x, y, mark = null, onpick = null, width = 36
     };
     const atX = (value) => left + ((value - x[0]) / (x[1] - x[0] || 1)) * (width - left - right);
     const atY = (value) => height - bottom - ((value - y[0]) / (y[1] - y[0] || 1)) * (height - top - bottom);
-    const svg = make("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": title });
+    const svg = make("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": title, style: "max-width: 100%; height: auto" });
     svg.append(make("text", { x: left, y: 14, "font-size": 13, "font-weight": 600, fill: "#111" }, title));
     for (const value of ticks(...y, 3)) {
         svg.append(make("line", { x1: left, x2: width - right, y1: atY(value), y2: atY(value), stroke: "#ddd" }));

@@ -105,7 +105,7 @@ function render({ model, el }) {
         found.src = url(answer.found);
         now.src = url(answer.now);
         foundTitle.textContent = `frame ${answer.frame}, as it was found${score(before)}`;
-        nowTitle.textContent = `frame ${answer.frame}, from the changed memory${score(after)}; stripes: changed`;
+        nowTitle.textContent = `frame ${answer.frame}, changed memory${score(after)} (stripes: changed)`;
         words.textContent = answer.words;
         words.classList.toggle("wrong", answer.words.startsWith("No mask"));
         const points = (values) => values.map((value, t) => [t, value === null ? NaN : value]);
