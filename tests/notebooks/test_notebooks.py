@@ -25,8 +25,9 @@ def test_it_runs_without_error_or_warning(notebook, monkeypatch):
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             text = output.get("text", "") if output.output_type == "stream" else ""
-            # a progress bar is the one thing that may go to stderr
-            assert output.get("name") != "stderr" or "frame/s" in text or "it/s" in text, text
+            # a progress bar is the one thing that may go to stderr; on a busy machine a frame takes more than a second
+            bar = any(unit in text for unit in ("frame/s", "s/frame", "it/s", "s/it"))
+            assert output.get("name") != "stderr" or bar, text
 
 
 def test_it_is_committed_without_outputs_and_widget_state(notebook):
