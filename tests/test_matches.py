@@ -14,6 +14,8 @@ from vos_lab.matches import (
     false_matches,
     match_errors,
     track_matches,
+    true_places,
+    worst_cells,
 )
 from vos_lab.models.presets import build
 from vos_lab.tracker import Track, Tracker
@@ -137,3 +139,27 @@ def test_a_real_track_and_the_same_clip_mislabelled():
     void[1:] = 255
     assert np.isnan(track_matches(track, void).total)
     assert accuracy([match_errors(track, clip.truth, 2)], track.stride).cells > 50
+
+
+def test_the_worst_cells_stand_apart_and_no_left_out_one_is_worse_than_what_hides_it():
+    clip = World(seed=3, similarity=0.9).clip(length=4, size=(64, 92), objects=2)
+    torch.manual_seed(0)
+    track = Tracker(build("stcn-tiny").eval()).run(clip, record=True)
+    columns = track.keys[0].shape[3]
+    place = lambda cell: np.array([*divmod(cell.cell, columns), cell.frame]) / (3, 3, 2)
+    apart = lambda a, b: np.square(place(a) - place(b)).sum() >= 1
+    options = {"least": 0.3, "cells_apart": 3.0, "frames_apart": 2.0}
+    kept = worst_cells(track, clip.masks, 1000, **options)
+    every = worst_cells(track, clip.masks, 10_000, **(options | {"cells_apart": 0.01, "frames_apart": 0.01}))
+    assert [cell.mass for cell in kept] == sorted((cell.mass for cell in kept), reverse=True) and len(kept) < len(every)
+    same = lambda a, b: (a.kind, a.object_id) == (b.kind, b.object_id)
+    assert all(apart(a, b) for a in kept for b in kept if a is not b and same(a, b))
+    hidden = [cell for cell in every if cell not in kept]
+    assert all(any(same(a, b) and a.mass >= b.mass and not apart(a, b) for a in kept) for b in hidden)
+    few = worst_cells(track, clip.masks, 1, **options)
+    assert len(few) == len({(cell.kind, cell.object_id) for cell in kept}) and few[0] == kept[0]
+
+
+def test_true_places_of_a_picture_that_shifts_by_a_cell():
+    found = true_places(moved_track(8), Moved(8, 44), 2, [0, 5, 8])  # rows of 6 cells
+    assert found == [{}, {0: (0, 3), 1: (0, 4)}, {0: (1, 0), 1: (1, 1)}]  # the first was outside
