@@ -111,3 +111,36 @@ def test_the_policy_stops_what_a_widget_tries_to_fetch(browser, tmp_path):
     page.get_by_text("stopped").wait_for(timeout=10_000)
     assert not [url for url in asked if url.startswith("http")]
     page.close()
+
+
+@pytest.fixture(scope="module")
+def track():
+    clip = vl.World(seed=3, similarity=0.9, distractors=2).clip(length=6, size=(120, 216), objects=2)
+    return vl.Tracker(vl.load_model("colour"), vl.EveryNth(2)).run(clip, record=True)
+
+
+def test_the_explorer_works_from_disk(opened, track, tmp_path):
+    with opened(vl.show.export(vl.show.AffinityExplorer(track, frame=5), tmp_path / "explorer.html")) as page:
+        words, canvas = page.locator(".words").first, page.locator("canvas").first
+        before = words.inner_text()
+        canvas.hover(position={"x": 12, "y": 12})
+        page.wait_for_function("text => document.querySelector('.words').innerText !== text", arg=before)
+        canvas.click(position={"x": 12, "y": 12})
+        pinned = words.inner_text()
+        canvas.hover(position={"x": 120, "y": 60})
+        page.wait_for_timeout(200)
+        assert words.inner_text() == pinned
+
+
+def test_the_atlas_works_from_disk(opened, track, tmp_path):
+    with opened(vl.show.export(vl.show.FalseMatchAtlas(track), tmp_path / "atlas.html")) as page:
+        before = page.locator("main").inner_text()
+        page.locator("select").first.select_option(index=1)
+        assert page.locator("main").inner_text() != before
+
+
+def test_the_player_works_from_disk(opened, track, tmp_path):
+    with opened(vl.show.export(vl.show.TrackPlayer(track), tmp_path / "player.html")) as page:
+        before = page.locator("main").inner_text()
+        page.get_by_label("one frame on").click()
+        assert page.locator("main").inner_text() != before

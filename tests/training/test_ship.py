@@ -19,7 +19,8 @@ def test_shipped_weights_are_whole_small_half_precision_and_described(name):
     path = load.shipped_weights(name)
     model = load_model(name)
     card, config = path.with_suffix(".md").read_text(), load_config(path.with_suffix(".yaml"))
-    assert path.stat().st_size <= 12e6 and sum(p.numel() for p in model.parameters()) <= 3_000_000
+    most = 4_000_000 if name.startswith("xmem") else 3_000_000
+    assert path.stat().st_size <= 12e6 and sum(p.numel() for p in model.parameters()) <= most
     for wanted in (f"| seed | {config.seed} |", f"{config.steps}", "vos-lab train", "licence", "J&F", "hours"):
         assert wanted in card
     if name.endswith("-davis"):

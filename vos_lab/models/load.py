@@ -14,7 +14,7 @@ from .presets import PRESETS, build
 from .stcn import STCN
 from .xmem import XMem
 
-SHIPPED = ("stcn-small", "stcn-small-davis")
+SHIPPED = ("stcn-small", "stcn-small-davis", "stcn-tiny", "xmem-small")
 SHIPPED_WEIGHTS = Path(__file__).resolve().parents[2] / "data" / "weights"
 
 # Names in the published checkpoints -> names here. First match wins per rule; rules apply in turn.
