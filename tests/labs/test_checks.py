@@ -6,6 +6,7 @@ import pkgutil
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from vos_lab import InputError
 from vos_lab.labs import check, exercises
@@ -49,7 +50,11 @@ def test_what_students_do():
     def in_place(k, q):
         k.zero_()
 
+    def stub(k, q):
+        raise NotImplementedError
+
     said = lambda answer: check("02.l2", answer).messages[0][1]
+    assert said(stub).startswith("not written yet") and said(None).startswith("no answer yet")
     assert said(boom) == "raised ZeroDivisionError: oh"
     assert "in place" in said(in_place)
     assert said(lambda k, q: None) == "returns nothing (None)"
@@ -60,6 +65,14 @@ def test_what_students_do():
     assert check("02.l2", lambda k, q: 0).points == 0
     with pytest.raises(InputError, match="no exercise '02.nothing'"):
         check("02.nothing", None)
+
+
+def test_where_many_answers_are_right_any_of_them_is():
+    said = lambda answer: check("01.thin", answer).messages[0][1]
+    assert check("01.thin", lambda truth: np.roll(truth, (3, 3), (0, 1))).passed
+    assert check("01.thin", lambda truth: ndimage.distance_transform_edt(truth) > 2).passed
+    assert said(lambda truth: truth[1:]) == said(lambda truth: "?") == said(lambda truth: 0.5 * truth)
+    assert said(lambda truth: truth[1:]) == "wanted a mask of True and False, of shape (240, 432) like the one given"
 
 
 def test_numbers_may_come_in_any_form():

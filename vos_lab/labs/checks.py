@@ -3,6 +3,9 @@
 An exercise knows a right answer and plausible wrong ones. A student's function gets fresh inputs; what it returns is compared
 with what the right answer returns. Where they differ, and the student's output is that of a known wrong answer, the check says
 what that one got wrong; so the list of wrong answers is the list of mistakes that are recognised by name.
+
+Where many answers are right ("make a mask with J above 0.9 and F below 0.6"), an exercise says in `seen` what of an output
+is compared.
 """
 
 import copy
@@ -30,13 +33,15 @@ class Part:
 class Exercise:
     """right: the reference answer, a function. wrong: what the message says of a mistake -> a function that makes it.
 
-    An answer that is no function (a number, a choice) is asked once, without arguments.
+    An answer that is no function (a number, a choice) is asked once, without arguments. seen(output, *arguments): what of an
+    output is compared, the output itself unless given; it raises InputError for an output of another type or shape.
     """
 
     right: Callable
     parts: list[Part]
     wrong: dict[str, Callable] = field(default_factory=dict)
     tolerance: float = 1e-4
+    seen: Callable = lambda output, *arguments: output
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,11 @@ def first_fault(exercise: Exercise, part: Part, answer: Any, seed: int) -> str |
     for arguments in part.inputs(np.random.default_rng(seed)):
         given = copy.deepcopy(arguments)
         try:
+            if answer is None:
+                return "no answer yet: put yours in place of None"
             output = answer(*given) if callable(answer) else answer
+        except NotImplementedError:
+            return "not written yet: put your lines in place of `raise NotImplementedError`"
         except Exception as error:
             return f"raised {type(error).__name__}: {str(error)[:200]}"
         if not all(map(same_bits, given, arguments)):
@@ -100,14 +109,24 @@ def first_fault(exercise: Exercise, part: Part, answer: Any, seed: int) -> str |
 
 def judge(exercise: Exercise, output: Any, arguments: tuple) -> str | None:
     """What is wrong with an output, or None. Needs no student code: a grader calls it in a process of its own."""
-    wanted = exercise.right(*copy.deepcopy(arguments))
-    fault = difference(output, wanted, exercise.tolerance)
+    wanted = outcome(exercise, exercise.right, arguments)
+    try:
+        found = exercise.seen(output, *copy.deepcopy(arguments))
+    except InputError as error:
+        return str(error)
+    fault = difference(found, wanted, exercise.tolerance)
     if fault is None:
         return None
     for message, wrong in exercise.wrong.items():
-        if difference(output, wrong(*copy.deepcopy(arguments)), exercise.tolerance) is None:
-            return message
+        with np.errstate(all="ignore"):  # a mistake may divide by zero
+            if difference(found, outcome(exercise, wrong, arguments), exercise.tolerance) is None:
+                return message
     return fault
+
+
+def outcome(exercise: Exercise, answer: Callable, arguments: tuple) -> Any:
+    """What is compared of the output of an answer of ours."""
+    return exercise.seen(answer(*copy.deepcopy(arguments)), *copy.deepcopy(arguments))
 
 
 def difference(output: Any, wanted: Any, tolerance: float) -> str | None:
