@@ -150,11 +150,13 @@ def difference(output: Any, wanted: Any, tolerance: float) -> str | None:
         return f"returns shape {ours.shape}, wanted {theirs.shape}"
     if np.isnan(ours).any() and not np.isnan(theirs).any():
         return "returns NaN"
+    if (np.isnan(theirs) & ~np.isnan(ours)).any():
+        return "returns numbers where NaN is wanted"
     if np.allclose(ours, theirs, rtol=tolerance, atol=tolerance, equal_nan=True):
         return None
     with np.errstate(invalid="ignore"):
         off = ~np.isclose(ours, theirs, rtol=tolerance, atol=tolerance, equal_nan=True)
-    return f"{off.mean():.0%} of the numbers are off, by up to {np.nanmax(np.abs(ours - theirs)):.3g}"
+        return f"{off.mean():.0%} of the numbers are off, by up to {np.nanmax(np.abs(ours - theirs)):.3g}"
 
 
 def array(x: Any) -> np.ndarray | None:
