@@ -69,7 +69,7 @@ def test_what_students_do():
 
 def test_where_many_answers_are_right_any_of_them_is():
     said = lambda answer: check("01.thin", answer).messages[0][1]
-    assert check("01.thin", lambda truth: np.roll(truth, (3, -3), (0, 1))).passed
+    assert check("01.thin", lambda truth: ndimage.binary_dilation(truth, iterations=4)).passed
     assert check("01.thin", lambda truth: ndimage.distance_transform_edt(truth) > 2).passed
     assert said(lambda truth: truth[1:]) == said(lambda truth: "?") == said(lambda truth: 0.5 * truth)
     assert said(lambda truth: truth[1:]) == "wanted a mask of True and False, of shape (240, 432) like the one given"
