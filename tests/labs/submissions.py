@@ -48,7 +48,8 @@ def wrong() -> dict[str, dict[str, str]]:
         answers = next(keyword.value for keyword in exercise.keywords if keyword.arg == "wrong")
         short = ast.literal_eval(name)
         found[short] = {
-            ast.literal_eval(message): f"{short} = {ast.unparse(answer)}" for message, answer in zip(answers.keys, answers.values)
+            ast.literal_eval(message): f"{short} = {ast.unparse(answer)}"
+            for message, answer in zip(answers.keys, answers.values)
         }
     return found
 
@@ -57,12 +58,12 @@ def helpers() -> str:
     """The functions that the wrong answers call; a student's tracker reads with the student's own `read`."""
     tree = ast.parse(inspect.getsource(importlib.import_module(f"{exercises.__name__}.lab1")))
     functions = [ast.unparse(node) for node in tree.body if isinstance(node, ast.FunctionDef)]
-    imports = "import math\nfrom functools import cache\nimport numpy as np\nimport torch\nfrom torch import Tensor\nimport vos_lab as vl\n"
+    imports = "import math\nfrom functools import cache\nimport numpy as np\nimport torch\nfrom torch import Tensor\n"
     tracked = (
         "def tracked(clip, policy, name='stcn-small'):\n"
         "    return vl.Tracker(vl.load_model(name), policy, read=read, top_k=20, kind='l2').run(clip).masks"
     )
-    return "\n\n".join([imports + "from vos_lab import memory", *functions, tracked])
+    return "\n\n".join([imports + "import vos_lab as vl\nfrom vos_lab import memory", *functions, tracked])
 
 
 def submission(answers: dict[str, str], first: str = "") -> dict:

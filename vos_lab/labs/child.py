@@ -17,13 +17,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import matplotlib.pyplot
-import numpy  # noqa: F401 (loaded here, once for all)
 import torch
 
+# loaded here, once for all notebooks
 import vos_lab.datasets.samples
 import vos_lab.models.load
 import vos_lab.show
-import vos_lab.tracker
+import vos_lab.tracker  # noqa: F401
 
 from . import confine, plain
 from .refuse import refusing
@@ -80,11 +80,12 @@ def serve(channel: socket.socket, folder: Path) -> None:
             request = plain.receive(channel)
         except EOFError:
             return
-        reply = {"cell": run_cell, "call": call}[request.pop("do")](student.__dict__, **request)
+        what, token = request.pop("do"), request.pop("token")
+        reply = {"cell": run_cell, "call": call}[what](student.__dict__, **request)
         try:
-            plain.send(channel, reply)
-        except (TypeError, ValueError, RecursionError, RuntimeError) as error:
-            plain.send(channel, {"error": ["TypeError", f"returns what cannot be read: {error}"[:200]]})
+            plain.send(channel, reply | {"token": token})
+        except (TypeError, ValueError, RecursionError, RuntimeError, MemoryError) as error:
+            plain.send(channel, {"token": token, "error": ["TypeError", f"returns what cannot be read: {error}"[:200]]})
 
 
 def readable() -> list[Path]:
@@ -129,15 +130,15 @@ class Printed(io.StringIO):
 
 def run_cell(names: dict, source: str, cell: str, seconds: float) -> dict:
     """Run a cell as a notebook would: -> what it printed, and its error (class, words)."""
-    printed, error = Printed(), None
+    printed, error, stopped = Printed(), None, False
     try:
         with time_limit(seconds), contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
             exec(compiled(source, cell), names)
     except BaseException as problem:
-        error = describe(problem, cell)
+        error, stopped = describe(problem, cell), isinstance(problem, TookTooLongError)
     finally:
         matplotlib.pyplot.close("all")
-    return {"printed": printed.getvalue(), "error": error}
+    return {"printed": printed.getvalue(), "error": error, "stopped": stopped}
 
 
 def compiled(source: str, cell: str) -> types.CodeType:
@@ -167,7 +168,7 @@ def call(names: dict, name: str, arguments: tuple, without: list[str], seconds: 
             output = answer(*arguments) if callable(answer) else answer
         return {"output": output, "given": arguments}
     except BaseException as problem:
-        return {"error": describe(problem)}
+        return {"error": describe(problem), "stopped": isinstance(problem, TookTooLongError)}
 
 
 if __name__ == "__main__":

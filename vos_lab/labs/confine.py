@@ -28,7 +28,7 @@ def libc() -> ctypes.CDLL:
 
 
 def isolate() -> bool:
-    """Leave the network and the other processes behind: a namespace of its own, where this system lets an ordinary user have one.
+    """Leave the network and the other processes behind, where this system lets an ordinary user have namespaces.
 
     The caller stays outside, to wait; the rest of the program runs in a process that dies with it, and with it all that it
     started. Returns whether that was possible.
@@ -45,7 +45,7 @@ def isolate() -> bool:
 
 
 def limit(isolated: bool) -> None:
-    """Memory, size of files, no core dumps; and the number of processes, where they are counted apart from the user's others."""
+    """Memory, size of files, no core dumps; and the number of processes, where they are counted apart."""
     soft_hard = lambda most: (most, most)
     resource.setrlimit(resource.RLIMIT_CORE, soft_hard(0))
     resource.setrlimit(resource.RLIMIT_FSIZE, soft_hard(FILE))

@@ -5,8 +5,8 @@ A graded cell of a lab holds, in a hidden region, a line such as
     grade("lab1.affinity", affinity, seed=52, without=["vos_lab.memory.affinity"], uses=["softmax"])
 
 seed: of the hidden inputs · without: functions of vos_lab that the answer may not call · uses: all solution cells on which this
-answer builds, also through others; where one of them was wrong, the instructor's takes its place, so that nobody pays twice for one mistake.
-In a notebook that line works as it stands, without a sandbox; `nbgrader autograde` does not run it but reads it.
+answer builds, also through others; where one of them was wrong, the instructor's takes its place, so that nobody pays twice
+for one mistake. In a notebook that line works as it stands, without a sandbox; `nbgrader autograde` reads it and runs nothing.
 """
 
 import ast
@@ -98,13 +98,20 @@ def grade_cells(cells: list[str], tests: dict[str, Test], solutions: dict[str, s
 
 
 def asked(notebook: Notebook, test: Test) -> Callable:
-    """A function that stands here for the student's: it runs over there, and fails here as it fails there."""
+    """A function that stands here for the student's: it runs over there, and fails here as it fails there.
+
+    Once it did not return, it is not called again.
+    """
+    stopped = None
 
     def answer(*arguments):
+        nonlocal stopped
         try:
-            reply = notebook.call(test.function, arguments, list(test.without))
+            reply = {} if stopped else notebook.call(test.function, arguments, list(test.without))
         except StoppedError as error:
-            raise failure("Stopped", str(error)) from None
+            stopped = str(error)
+        if stopped:
+            raise failure("Stopped", stopped)
         if reply.get("error"):
             raise failure(*spoken(reply)["error"])
         give_back(reply.get("given"), arguments)

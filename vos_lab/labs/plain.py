@@ -17,6 +17,8 @@ DTYPES = {str(np.dtype(name)) for name in ("bool", "u1", "u2", "u4", "u8", "i1",
 
 def send(channel: socket.socket, x: Any) -> None:
     data = json.dumps(encode(x)).encode()
+    if len(data) > LIMIT:
+        raise ValueError(f"{len(data) // 2**20} MB")
     channel.sendall(len(data).to_bytes(8, "big") + data)
 
 

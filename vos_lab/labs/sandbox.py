@@ -6,24 +6,28 @@ process: a new one runs the other cells again.
 
 import contextlib
 import os
+import secrets
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from . import plain
 
+TOO_LONG = "it took too long and was stopped"
 PACKAGE = Path(__file__).parents[1]
+AGAIN = 0.5  # seconds of computing for a cell that did not end when it ran first
 KEPT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH")  # of the grader's environment; the rest may hold secrets
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds of computing for a cell or a call, and of waiting for it on a crowded machine; deaths that a notebook may cost."""
+    """Seconds of computing for a cell or a call, and of waiting for it; how often a notebook may end its process."""
 
     seconds: float = 5.0
     wait: float = 40.0
@@ -96,10 +100,12 @@ class Notebook:
             for i, source in enumerate(self.cells):
                 if i in self._skipped:
                     continue
+                slow = self.said.get(i, {}).get("stopped")  # it had its time when it ran first
                 try:
-                    self.said[i] = self._ask(do="cell", source=source, cell=f"cell {i + 1}")
+                    reply = self._ask(do="cell", source=source, cell=f"cell {i + 1}", seconds=AGAIN if slow else None)
+                    self.said.setdefault(i, reply)
                 except StoppedError as error:
-                    self.said[i] = {"printed": "", "error": ["Stopped", str(error)]}
+                    self.said.setdefault(i, {"printed": "", "error": ["Stopped", str(error)]})
                     self._skipped.add(i)
                     break
 
@@ -110,22 +116,29 @@ class Notebook:
         self.said[len(self.cells) - 1] = self._ask(do="cell", source=source, cell="a cell of the grader")
 
     def call(self, name: str, arguments: tuple, without: list[str]) -> dict:
-        """Call a function: -> {"output", "given"} or {"error": [class, words]}. Raises StoppedError where it does not return."""
+        """Call a function: -> {"output", "given"} or {"error": [class, words]}. StoppedError: it did not return."""
         self.run()
-        return self._ask(do="call", name=name, arguments=arguments, without=without)
+        reply = self._ask(do="call", name=name, arguments=arguments, without=without)
+        if reply.get("stopped"):
+            raise StoppedError(TOO_LONG)
+        return reply
 
-    def _ask(self, **request: Any) -> dict:
+    def _ask(self, seconds: float | None = None, **request: Any) -> dict:
+        token, deadline = secrets.token_hex(8), time.monotonic() + self.limits.wait
         try:
-            plain.send(self._channel, {**request, "seconds": self.limits.seconds})
-            reply = plain.receive(self._channel, self.limits.wait)
+            self._channel.settimeout(self.limits.wait)
+            plain.send(self._channel, {**request, "token": token, "seconds": seconds or self.limits.seconds})
+            while True:
+                reply = plain.receive(self._channel, deadline - time.monotonic())
+                if isinstance(reply, dict) and reply.get("token") == token:  # what a cell sends by itself answers nothing
+                    return reply
         except TimeoutError:
             self._end()
-            raise StoppedError("it took too long and was stopped") from None
+            raise StoppedError(TOO_LONG) from None
         except (EOFError, OSError, ValueError) as error:
             self._end()
             gone = isinstance(error, (EOFError, OSError))
             raise StoppedError("it ended the process" if gone else "it sent what cannot be read") from None
-        return reply if isinstance(reply, dict) else {"error": ["TypeError", "it sent what cannot be read"]}
 
     def _end(self) -> None:
         if self._pid is not None:

@@ -191,8 +191,8 @@ EXERCISES = {
             "multiply |k - q|^2 out once more: a factor is missing": lambda k, q: (
                 (dot(k, q) - squared(k)) / math.sqrt(k.shape[1])
             ),
-            "this is the distance, which is large where keys differ: a similarity is large where they agree": lambda k, q: -l2(
-                k, q
+            "this is the distance, which is large where keys differ: a similarity is large where they agree": lambda k, q: (
+                -l2(k, q)
             ),
             "this is the distance itself; the formula has its square": lambda k, q: (
                 -torch.cdist(k.transpose(1, 2), q.transpose(1, 2)) / math.sqrt(k.shape[1])
@@ -223,8 +223,8 @@ EXERCISES = {
             "exp overflows: the largest number must be taken away first": lambda s: shares(s, 0.0),
             "one maximum for all columns: a column that lies far below it becomes 0 / 0": lambda s: shares(s, s.max()),
             "these are the exponentials: each column must still be divided by something": lambda s: (
-                (s - s.amax(1, keepdim=True)).exp()
-            ),
+                s - s.amax(1, keepdim=True)
+            ).exp(),
             "this is the logarithm of the affinity": lambda s: s.log_softmax(1),
             "all weight lies on the best cell: that is a maximum, not a softmax": lambda s: kept(s, 1).float(),
             "the similarities are divided by their sum, without exp": lambda s: s / s.sum(1, keepdim=True),
@@ -237,8 +237,8 @@ EXERCISES = {
             "the weights that are kept do not sum to 1": lambda s, top_k: s.softmax(1) * kept(s, top_k),
             "top_k is not heeded: all memory cells have weight": lambda s, top_k: s.softmax(1),
             "a similarity of 0 is not a weight of 0: the cells that are left out still have weight": lambda s, top_k: (
-                (s * kept(s, top_k)).softmax(1)
-            ),
+                s * kept(s, top_k)
+            ).softmax(1),
             "this keeps the best query cells of each memory cell": lambda s, top_k: only(s, kept(s, top_k, dim=2)),
             "this keeps the worst cells": lambda s, top_k: only(s, kept(-s, top_k)),
             "this keeps one cell too many": lambda s, top_k: only(s, kept(s, top_k and top_k + 1)),
@@ -266,9 +266,7 @@ EXERCISES = {
             ),
             "the weights sum to 1 already: there is nothing to divide by": lambda a, v: weighted(a, v) / a.shape[1],
             "channels and cells are swapped: wanted (b,k,cv,m)": lambda a, v: weighted(a, v).transpose(2, 3),
-            "the weights were normalised once more, over the query cells": lambda a, v: weighted(
-                a / a.sum(2, keepdim=True), v
-            ),
+            "the weights were normalised once more, over the query cells": lambda a, v: weighted(a / a.sum(2, keepdim=True), v),
         },
     ),
     "aggregate": Exercise(
@@ -331,9 +329,7 @@ EXERCISES = {
             "all objects have one id: the masks of a track hold an id for each": lambda clip: (
                 tracked(clip, vl.EveryNth(5)) > 0
             ).astype(np.uint8),
-            "this is another model: wanted is stcn-small": lambda clip: (
-                tracked(clip, vl.EveryNth(5), "colour")
-            ),
+            "this is another model: wanted is stcn-small": lambda clip: tracked(clip, vl.EveryNth(5), "colour"),
         },
     ),
 }
