@@ -6,6 +6,7 @@ import json
 import shutil
 import socket
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 import submissions as students
@@ -132,6 +133,7 @@ def lab(tmp_path_factory) -> Course:
     shutil.copy(students.LABS / "nbgrader_config.py", folder)
     made = Course(folder)
     assert made.release([]) == 0
+    made.nbgrader.config.Sandboxed.seconds = 2.0  # endless loops end sooner
     return made
 
 
@@ -202,7 +204,7 @@ def test_what_cannot_be_sent_is_an_error_of_its_own():
         "itself": "lambda: (x := [], x.append(x))[0]",
         "a class": "lambda: type('Odd', (), {})()",
         "half a character": "lambda: '\\ud800'",
-        "much": "lambda: torch.zeros(2**27)",
+        "much": "lambda: torch.zeros(2**24)",
     }
     said = {}
     cells = ["import torch", *(f"f{i} = {x}" for i, x in enumerate(answers.values()))]
@@ -225,10 +227,8 @@ def test_the_grade_line_is_read_and_never_run():
 
 
 def test_in_a_notebook_the_grade_line_gives_the_points(capsys):
-    import vos_lab as vl
-
     assert grading.grade("lab1.softmax", lambda s: s.softmax(1), seed=1) == 3
-    assert grading.grade("lab1.softmax", vl.memory.affinity, seed=1, without=["vos_lab.memory.affinity"]) == 0
+    assert grading.grade("lab1.softmax", lambda s: s.softmax(1) * fmean([1.0]), seed=1, without=["statistics.fmean"]) == 0
     assert "may not call" in capsys.readouterr().out
 
 

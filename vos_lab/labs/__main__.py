@@ -50,6 +50,8 @@ class Course:
 
     def grade(self, lab: str, jobs: int, force: bool = False) -> int:
         """Run the submissions, `jobs` at a time; enter each into nbgrader's books as it comes, one after the other."""
+        if sys.platform == "win32":
+            raise SystemExit("grading needs Linux (or macOS): use the container of notebooks/labs/README.md")
         from . import confine, course, grading
 
         known = {path.stem: course.originals(self.directory.db_url, lab, path.stem) for path in self.sources(lab)}

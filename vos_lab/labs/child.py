@@ -46,8 +46,9 @@ def main(control: socket.socket) -> None:
             return
         order, _, what = message.decode().partition(" ")
         if order == "stop":
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(int(what), signal.SIGKILL)
+            for kill in (os.killpg, os.kill):  # it leads its group, unless it was still being born
+                with contextlib.suppress(ProcessLookupError):
+                    kill(int(what), signal.SIGKILL)
             os.waitpid(int(what), 0)
             control.sendall(b"stopped ")
             continue

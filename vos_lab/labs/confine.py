@@ -33,11 +33,13 @@ def isolate() -> bool:
     The caller stays outside, to wait; the rest of the program runs in a process that dies with it, and with it all that it
     started. Returns whether that was possible.
     """
-    if sys.platform != "linux" or libc().unshare(NEW_USER | NEW_NET | NEW_PID):
+    if sys.platform != "linux":
+        return False
+    libc().prctl(DIE_WITH_PARENT, signal.SIGKILL)
+    if libc().unshare(NEW_USER | NEW_NET | NEW_PID):
         return False
     inner = os.fork()
     if inner:
-        libc().prctl(DIE_WITH_PARENT, signal.SIGKILL)
         os.waitpid(inner, 0)
         os._exit(0)
     libc().prctl(DIE_WITH_PARENT, signal.SIGKILL)
@@ -103,13 +105,10 @@ def without(root: Path, hidden: Path) -> Iterator[Path]:
 
 def report() -> str:
     """What holds on this machine, in words."""
-    reader = os.fork()
-    if not reader:
-        os._exit(0 if libc().unshare(NEW_USER | NEW_NET | NEW_PID) == 0 else 1)
-    alone = os.waitpid(reader, 0)[1] == 0
-    return "; ".join(
-        [
-            "files: only its own folder" if landlock_version() else "files: NOT confined, use the container",
-            "network and processes: apart" if alone else "network and processes: NOT apart, use the container",
-        ]
-    )
+    trial = os.fork()
+    if not trial:
+        os._exit(sys.platform != "linux" or libc().unshare(NEW_USER | NEW_NET | NEW_PID) != 0)
+    apart = os.waitpid(trial, 0)[1] == 0
+    files = "files confined" if landlock_version() else "files NOT confined: use the container"
+    rest = "network and processes apart" if apart else "network and processes NOT apart: use the container"
+    return f"{files}, {rest}"

@@ -173,7 +173,7 @@ class Sandboxed(NbGraderPreprocessor):
 
     seconds = Float(5.0, help="of computing, for a cell or a call").tag(config=True)
     wait = Float(40.0, help="seconds to wait for a cell or a call on a crowded machine").tag(config=True)
-    deaths = Integer(20, help="how often a notebook may end its process before the rest is not run").tag(config=True)
+    deaths = Integer(12, help="how often a notebook may end its process before the rest is not run").tag(config=True)
 
     @property
     def limits(self) -> Limits:

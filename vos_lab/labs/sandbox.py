@@ -31,7 +31,7 @@ class Limits:
 
     seconds: float = 5.0
     wait: float = 40.0
-    deaths: int = 20
+    deaths: int = 12
 
 
 class Nursery:
