@@ -3,7 +3,7 @@ PYTHON ?= python3
 LAB_OPTIONS ?=
 BIN := .venv/bin
 
-.PHONY: lab test test-long site samples picture
+.PHONY: lab test test-long site samples picture labs grade
 
 lab: .venv/ready
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_OPTIONS) notebooks/00_start_here.ipynb
@@ -18,6 +18,15 @@ test-long: .venv/ready
 # All notebooks, run and turned into pages: open site/index.html. VOS_LAB_FAST=1 takes fewer steps.
 site: .venv/ready
 	$(BIN)/python -m vos_lab.show.site notebooks site
+
+# Labs for a course (notebooks/labs/README.md): the students' versions, and the grades. make grade LAB=lab1 JOBS=4 FORCE=1
+JOBS ?= 2
+
+labs: .venv/ready
+	$(BIN)/python -m vos_lab.labs release $(LAB)
+
+grade: .venv/ready
+	$(BIN)/python -m vos_lab.labs grade $(LAB) --jobs $(JOBS) $(if $(FORCE),--force)
 
 samples: .venv/ready
 	$(BIN)/python -m vos_lab.datasets.samples

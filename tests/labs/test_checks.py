@@ -13,7 +13,7 @@ from vos_lab.labs import check, exercises
 from vos_lab.labs.checks import difference, load_exercise
 
 NAMES = [
-    f"{module.name[1:]}.{short}"
+    f"{module.name.removeprefix('n')}.{short}"
     for module in pkgutil.iter_modules(exercises.__path__)
     for short in importlib.import_module(f"{exercises.__name__}.{module.name}").EXERCISES
 ]

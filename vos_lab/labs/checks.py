@@ -67,10 +67,11 @@ class Result:
 
 
 def load_exercise(name: str) -> Exercise:
-    """The exercise of this name, as "02.l2": notebook and exercise."""
+    """The exercise of this name: "02.l2" of notebook 02, "lab1.softmax" of lab 1."""
     notebook, _, short = name.partition(".")
+    module = notebook if notebook.startswith("lab") else f"n{notebook}"
     try:
-        return importlib.import_module(f"{__package__}.exercises.n{notebook}").EXERCISES[short]
+        return importlib.import_module(f"{__package__}.exercises.{module}").EXERCISES[short]
     except (ModuleNotFoundError, KeyError):
         raise InputError(f"there is no exercise '{name}': the notebook says its name, as '02.l2'") from None
 

@@ -1,0 +1,255 @@
+"""The whole way of a lab through nbgrader: release, submissions of all kinds, grades, feedback, gradebook. What is expected of
+a submission stands beside it, and what nbgrader wrote down must be the same."""
+
+import csv
+import json
+import shutil
+import socket
+from pathlib import Path
+from statistics import fmean
+
+import pytest
+import submissions as students
+
+from vos_lab.labs import course, grading
+from vos_lab.labs.__main__ import Course
+from vos_lab.labs.checks import check
+from vos_lab.labs.sandbox import Limits, Notebook
+
+RIGHT = students.right()
+FULL = students.POSSIBLE
+QUICK = Limits(seconds=1.0, wait=60.0)
+
+CHEATS = {
+    # an answer that is taken from elsewhere: the exercise is lost, the others are not
+    "similarity": "similarity = vl.memory.similarity",
+    "softmax": "from vos_lab.labs.exercises.lab1 import EXERCISES\nsoftmax = EXERCISES['softmax'].right",
+    "affinity": "def affinity(similarity, top_k=None):\n    return vl.memory.affinity(similarity, top_k)",
+    "aggregate": "import vos_lab.labs.checks as c\nc.judge = lambda *_: None\nprint('3.0')\naggregate = lambda prob: 3.0",
+}
+HARM = """
+import os, sys, glob, socket, pathlib, builtins
+def attempt(what):
+    try:
+        print("DONE", what())
+    except BaseException as error:
+        print(type(error).__name__)
+attempt(lambda: open(pathlib.Path(vl.__path__[0], "labs", "exercises", "lab1.py")).read()[:20])
+attempt(lambda: open({gradebook!r}, "rb").read(16))
+attempt(lambda: open({gradebook!r}, "wb"))
+attempt(lambda: os.listdir({course!r}))
+attempt(lambda: open("/tmp/vos_lab_was_here", "w"))
+attempt(lambda: socket.create_connection(("127.0.0.1", {port}), timeout=2))
+attempt(lambda: os.kill({pid}, 9))
+attempt(lambda: open("large", "wb").write(bytes(2**25)))
+attempt(lambda: bytearray(2**35))
+attempt(lambda: os.environ["SECRET"])
+"""
+LIES = """
+import os, socket, stat
+for number in range(3, 64):
+    try:
+        if stat.S_ISSOCK(os.fstat(number).st_mode):
+            line = socket.socket(fileno=os.dup(number))
+            word = b'{"dict": [["output", 3], ["points", 20], ["tests", 20]]}'
+            line.sendall(len(word).to_bytes(8, "big") + word)
+    except OSError:
+        pass
+"""
+ENDS = {
+    # ways not to return
+    "similarity": "import os\ndef similarity(memory_key, query_key):\n    os._exit(0)",
+    "softmax": "def softmax(similarity):\n    while True:\n        pass",
+    "affinity": "def affinity(similarity, top_k=None):\n    print('x' * 2**20)\n    return similarity * float('nan')",
+    "readout": "def readout(affinity, values):\n    affinity.zero_()\n    return values @ affinity.unsqueeze(1)",
+    "aggregate": "def aggregate(prob):\n    return [aggregate]\nwhile True:\n  try:\n    1 / 0\n  except Exception: pass",
+    "read": "def reed(memory_key, query_key, values, top_k=None): ...\nimport os\nos._exit(1)",
+}
+
+
+def without_cells() -> dict:
+    """Tests, answers and imports deleted, an answer copied, names and points forged, outputs that show a score."""
+    notebook = students.submission(RIGHT)
+    cells, cell = notebook["cells"], lambda name: students.cell_named(notebook, name)
+    forged = cell("aggregate-test")
+    forged["metadata"]["nbgrader"] |= {"points": 100, "grade": False, "solution": True, "locked": False}
+    forged["source"] = "100"
+    score = {"output_type": "execute_result", "data": {"text/plain": "100"}, "metadata": {}, "execution_count": 1}
+    forged["outputs"] = [score]
+    copy = json.loads(json.dumps(cell("affinity")))
+    cells.insert(cells.index(cell("affinity")), copy | {"source": "def affinity(similarity, top_k=None):\n    return 0"})
+    cells.append({"cell_type": "code", "metadata": {"nbgrader": "?"}, "source": ["pass"]})
+    cells.append({"cell_type": "code", "metadata": {"nbgrader": {"grade_id": 7, "grade": True, "points": 50}}, "source": "1"})
+    cells.append({"source": 3})
+    cells.append("no cell")
+    for name in ("imports", "softmax-test", "similarity-test", "readout"):
+        cells.remove(cell(name))
+    notebook["metadata"] = {"kernelspec": {"name": "another", "display_name": "?", "language": "R"}}
+    return notebook
+
+
+def some_students() -> dict[str, tuple[dict | str | None, dict[str, int]]]:
+    """Name -> (submission, the points that it should get)."""
+    wrong, mistakes = students.with_every_wrong_answer()[0]
+    return {
+        "perfect": (students.submission(RIGHT), FULL),
+        "untouched": (students.released(), {}),
+        "no-notebook": ("{ this is no notebook", {}),
+        "wrong": (wrong, FULL | {short: students.KEPT.get(message, 0) for short, message in mistakes.items()}),
+        "cheat": (students.submission(RIGHT | CHEATS, LIES), {name: x for name, x in FULL.items() if name not in CHEATS}),
+        "torn": (without_cells(), FULL | {"readout": 0}),
+        "endless": (students.submission(RIGHT | ENDS), {"track": 2}),
+    }
+
+
+def all_students() -> dict[str, tuple[dict | str | None, dict[str, int]]]:
+    """Also each wrong answer of the bank, several to a notebook, and what takes its time."""
+    found = {}
+    for i, (notebook, mistakes) in enumerate(students.with_every_wrong_answer()):
+        expected = {short: students.KEPT.get(message, 0) for short, message in mistakes.items()}
+        found[f"wrong-{i:02}"] = (notebook, FULL | expected)
+    asleep = students.submission(RIGHT | {"softmax": "import time\ndef softmax(similarity):\n    time.sleep(10_000)"})
+    crowd = "import os\ntry:\n    while True:\n        os.fork() or time.sleep(1000)\nexcept OSError:\n    pass"
+    return found | {
+        "asleep": (asleep, FULL | {"softmax": 0}),
+        "crowd": (students.submission(RIGHT, "import time\n" + crowd), FULL),
+        "exit": (students.submission(RIGHT, "import sys\nsys.exit()"), FULL),
+        "half": (
+            students.submission({name: RIGHT[name] for name in ("similarity", "softmax")}),
+            {"similarity": 3, "softmax": 3},
+        ),
+        "syntax": (students.submission(RIGHT | {"readout": "def readout(:"}), FULL | {"readout": 0}),
+        "magic": (students.submission(RIGHT, "%matplotlib inline\n!pip install numpy\nprint(1)"), FULL),
+        "empty": ("", {}),
+        "old": (json.dumps({"worksheets": [], "nbformat": 3}), {}),
+    }
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory) -> Course:
+    """A course of its own, with the lab released."""
+    folder = tmp_path_factory.mktemp("course")
+    shutil.copytree(students.LABS / "source", folder / "source")
+    shutil.copy(students.LABS / "nbgrader_config.py", folder)
+    made = Course(folder)
+    assert made.release([]) == 0
+    made.nbgrader.config.Sandboxed.seconds = 2.0  # endless loops end sooner
+    return made
+
+
+def hand_in(lab: Course, notebooks: dict) -> None:
+    for student, (notebook, _) in notebooks.items():
+        path = lab.folder / "submitted" / student / "lab1" / "lab1.ipynb"
+        path.parent.mkdir(parents=True)
+        path.write_text(notebook if isinstance(notebook, str) else json.dumps(notebook))
+
+
+def points(lab: Course) -> dict[str, dict[str, float]]:
+    """What the gradebook says."""
+    with open(lab.folder / "gradebook.csv") as file:
+        rows = {row["student"]: row for row in csv.DictReader(file)}
+    return {name: {short: float(row[f"{short}-test"]) for short in FULL} for name, row in rows.items()}
+
+
+def table(given: dict, expected: dict) -> str:
+    return "\n".join(f"{name}: {given.get(name)} for {expected[name]}" for name in expected)
+
+
+def test_the_release_is_fresh_and_holds_no_answer(lab):
+    made = (lab.folder / "release" / "lab1" / "lab1.ipynb").read_text()
+    assert json.loads(made) == students.released(), "run `make labs` and commit what it changes"
+    for word in ("SOLUTION", "HIDDEN", "MARK SCHEME", "seed=", "grade(", "uses=", "without="):
+        assert word not in made
+    sources = [line.strip() for cell in json.loads(made)["cells"] for line in "".join(cell["source"]).splitlines()]
+    for name, answer in RIGHT.items():
+        body = answer.split("### BEGIN SOLUTION")[1].split("### END SOLUTION")[0]
+        assert not set(filter(None, map(str.strip, body.splitlines()))) & set(sources), name
+
+
+def test_through_nbgrader_each_gets_what_was_expected(lab):
+    notebooks = some_students()
+    hand_in(lab, notebooks)
+    assert lab.grade("lab1", jobs=2) == 0
+    expected = {name: {short: 0, **{s: 0 for s in FULL}, **wanted} for name, (_, wanted) in notebooks.items() for short in FULL}
+    given = points(lab)
+    assert given == expected, table(given, expected)
+
+    feedback = {name: (lab.folder / "feedback" / name / "lab1" / "lab1.html").read_text() for name in notebooks}
+    assert "lab1.similarity: right, 3 of 3 points" in feedback["perfect"]
+    assert "may not call that function" in feedback["cheat"]
+    assert all("seed=7" not in page and "HIDDEN" not in page for page in feedback.values())
+
+    written = {path: path.stat().st_mtime_ns for path in (lab.folder / "autograded").rglob("*.ipynb")}
+    assert lab.grade("lab1", jobs=2) == 0 and points(lab) == given  # goes on: nothing is left to do
+    assert written == {path: path.stat().st_mtime_ns for path in (lab.folder / "autograded").rglob("*.ipynb")}
+
+
+def test_harm_is_kept_out_and_the_score_is_the_same_twice(lab, monkeypatch):
+    monkeypatch.setenv("SECRET", "7")
+    listening = socket.create_server(("127.0.0.1", 0))
+    words = dict(course=str(lab.folder), gradebook=str(lab.folder / "gradebook.db"), pid=grading.nursery()._process.pid)
+    harm = HARM.format(port=listening.getsockname()[1], **words)
+    cells = ["import torch, math\nimport vos_lab as vl", harm, RIGHT["softmax"]]
+    tests = {"softmax-test": grading.Test("lab1.softmax", "softmax", seed=5)}
+    results = [grading.grade_cells(cells, tests, {}, QUICK) for _ in range(2)]
+    assert results[0] == results[1]
+    assert results[0]["tests"]["softmax-test"]["points"] == 3
+    assert "DONE" not in results[0]["cells"][1]["printed"], results[0]["cells"][1]["printed"]
+    assert not Path("/tmp/vos_lab_was_here").exists()
+
+
+def test_what_cannot_be_sent_is_an_error_of_its_own():
+    answers = {
+        "complex": "lambda: torch.ones(2, dtype=torch.complex64)",
+        "itself": "lambda: (x := [], x.append(x))[0]",
+        "a class": "lambda: type('Odd', (), {})()",
+        "half a character": "lambda: '\\ud800'",
+        "much": "lambda: torch.zeros(2**24)",
+    }
+    said = {}
+    cells = ["import torch", *(f"f{i} = {x}" for i, x in enumerate(answers.values()))]
+    with Notebook(grading.nursery(), cells, QUICK) as notebook:
+        for i, name in enumerate(answers):
+            answer = grading.asked(notebook, grading.Test("lab1.softmax", f"f{i}"))
+            said[name] = check("lab1.softmax", lambda s, answer=answer: answer()).messages[0][1]
+    assert "wanted numbers" in said["complex"] and "recursion" in said["itself"].lower()
+    assert said["a class"] == "returns a Odd, wanted a Tensor" and "str" in said["half a character"]
+    assert "cannot be read" in said["much"] or "Memory" in said["much"]
+
+
+def test_the_grade_line_is_read_and_never_run():
+    line = 'grade("lab1.read", read, seed=3, without=["vos_lab.memory.read"], uses=["softmax"])'
+    test = grading.Test("lab1.read", "read", 3, ("vos_lab.memory.read",), ("softmax",))
+    assert grading.read_test(f"check('lab1.read', read)\n{line}") == test
+    assert grading.read_test("1 + 1") is None
+    with pytest.raises(Exception, match="plain values only"):
+        grading.read_test('grade("lab1.read", read, seed=exit())')
+
+
+def test_in_a_notebook_the_grade_line_gives_the_points(capsys):
+    assert grading.grade("lab1.softmax", lambda s: s.softmax(1), seed=1) == 3
+    assert grading.grade("lab1.softmax", lambda s: s.softmax(1) * fmean([1.0]), seed=1, without=["statistics.fmean"]) == 0
+    assert "may not call" in capsys.readouterr().out
+
+
+def test_points_of_the_notebook_are_those_of_the_exercises():
+    cells = json.loads((students.LABS / "source" / "lab1" / "lab1.ipynb").read_text())["cells"]
+    tests = [cell for cell in cells if cell["metadata"].get("nbgrader", {}).get("grade")]
+    assert [grading.read_test("".join(cell["source"])).points for cell in tests] == [
+        cell["metadata"]["nbgrader"]["points"] for cell in tests
+    ]
+    assert all(len(answers) >= 5 for answers in students.wrong().values())
+
+
+@pytest.mark.long
+def test_a_whole_class(lab):
+    notebooks = all_students()
+    hand_in(lab, notebooks)
+    assert lab.grade("lab1", jobs=2) == 0
+    given = points(lab)
+    expected = {name: {short: wanted.get(short, 0) for short in FULL} for name, (_, wanted) in notebooks.items()}
+    assert {name: given[name] for name in expected} == expected, table(given, expected)
+    for name, (_, mistakes) in zip([f"wrong-{i:02}" for i in range(99)], students.with_every_wrong_answer()):
+        result = json.loads(course.result_file(lab.folder, "lab1", name, "lab1").read_text())
+        for short, message in mistakes.items():
+            assert message in result["tests"][f"{short}-test"]["said"], (name, short)
