@@ -109,7 +109,7 @@ def all_students() -> dict[str, tuple[dict | str | None, dict[str, int]]]:
         expected = {short: students.KEPT.get(message, 0) for short, message in mistakes.items()}
         found[f"wrong-{i:02}"] = (notebook, FULL | expected)
     asleep = students.submission(RIGHT | {"softmax": "import time\ndef softmax(similarity):\n    time.sleep(10_000)"})
-    crowd = "import os\ntry:\n    while True:\n        os.fork() or time.sleep(1000)\nexcept OSError:\n    pass"
+    crowd = "import os\ntry:\n    for _ in range(90):\n        os.fork() or time.sleep(1000)\nexcept OSError:\n    pass"
     return found | {
         "asleep": (asleep, FULL | {"softmax": 0}),
         "crowd": (students.submission(RIGHT, "import time\n" + crowd), FULL),

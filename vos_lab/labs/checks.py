@@ -166,7 +166,7 @@ def array(x: Any) -> np.ndarray | None:
         return x.detach().cpu().double().numpy()
     try:
         return np.asarray(x, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 

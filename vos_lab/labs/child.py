@@ -37,7 +37,7 @@ class TookTooLongError(BaseException):
 
 
 def main(control: socket.socket) -> None:
-    """Start and stop a process per submission, as the grader asks: {"start": folder}, with its channel, or {"stop": pid}."""
+    """Start and stop a process per notebook, as the grader asks: "start FOLDER", with its channel, or "stop PID"."""
     torch.set_num_threads(1)
     torch.nn.functional.conv2d(torch.zeros(1, 1, 8, 8), torch.zeros(1, 1, 3, 3))  # looks at the processor, unlocked
     while True:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 MEMORY = 2 * 2**30  # bytes, beyond what the libraries take
 FILE = 16 * 2**20  # bytes of one file
-PROCESSES = 64
+PROCESSES = 64  # (root is not held to it)
 NEW_USER, NEW_PID, NEW_NET = 0x10000000, 0x20000000, 0x40000000
 DIE_WITH_PARENT, NO_NEW_PRIVILEGES = 1, 38  # of prctl
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446  # Landlock's system calls

@@ -10,6 +10,7 @@ for one mistake. In a notebook that line works as it stands, without a sandbox; 
 """
 
 import ast
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -75,11 +76,8 @@ def grade_cells(cells: list[str], tests: dict[str, Test], solutions: dict[str, s
     """
     graded, failed = {}, []
     with Notebook(nursery(), list(cells), limits) as notebook:
-        stopped = None
-        try:
+        with contextlib.suppress(StoppedError):  # then each test says so
             notebook.run()
-        except StoppedError as error:
-            stopped = str(error)
         said = [spoken(notebook.said.get(i, {})) for i in range(len(cells))]
         for name, test in tests.items():
             replaced = [used for used in test.uses if used in failed]
@@ -88,8 +86,7 @@ def grade_cells(cells: list[str], tests: dict[str, Test], solutions: dict[str, s
                     notebook.execute(solutions[used])
                 result = check(test.exercise, asked(notebook, test), test.seed)
             except StoppedError as error:
-                stopped = str(error)
-                result = Result(test.exercise, 0, test.points, [("the notebook", stopped)])
+                result = Result(test.exercise, 0, test.points, [("the notebook", str(error))])
             if not result.passed:
                 failed.append(name.removesuffix("-test"))
             note = f"\n  (tried with a right {', '.join(replaced)} in place of yours)" if replaced else ""
