@@ -15,7 +15,7 @@ def differences(n: int):
 def interval(d, quantile=0.975, ddof=1, per=np.sqrt, freedom=1):
     """Mean minus and plus a half-width; what the wrong answers get wrong are the options."""
     half = student.ppf(quantile, len(d) - freedom) * np.std(d, ddof=ddof) / per(len(d))
-    return np.mean(d) - half, np.mean(d) + half
+    return np.array([np.mean(d) - half, np.mean(d) + half])
 
 
 # 10.bootstrap: differences (n), draws (B,n) of clip numbers -> 2.5 and 97.5 percentile of the means of these draws
@@ -29,7 +29,7 @@ def redrawn(n: int):
 
 
 def bootstrap(d, draws, low=2.5, high=97.5, axis=1, of=np.mean):
-    return tuple(np.percentile(of(np.asarray(d)[draws], axis=axis), [low, high]))
+    return np.percentile(of(np.asarray(d)[draws], axis=axis), [low, high])
 
 
 # 10.error: differences (seeds, clips) -> standard error of their mean, for other seeds and other clips
@@ -83,9 +83,7 @@ EXERCISES = {
             "divided by n: it is its square root": lambda d: interval(d, per=lambda n: n),
             "95 % leave 2.5 % on each side: the quantile is at 0.975": lambda d: interval(d, quantile=0.95),
             "n clips have n - 1 degrees of freedom": lambda d: interval(d, freedom=0),
-            "this is the half-width on both sides of 0: put it around the mean": lambda d: tuple(
-                np.array(interval(d)) - d.mean()
-            ),
+            "this is the half-width on both sides of 0: put it around the mean": lambda d: interval(d) - d.mean(),
         },
     ),
     "bootstrap": Exercise(
@@ -94,11 +92,11 @@ EXERCISES = {
         wrong={
             "95 % leave 2.5 % on each side: take the percentiles 2.5 and 97.5": lambda d, draws: bootstrap(d, draws, 5, 95),
             "percentile counts to 100, not to 1": lambda d, draws: bootstrap(d, draws, 0.025, 0.975),
-            "these are percentiles of single differences: first take the mean of each draw": lambda d, draws: tuple(
-                np.percentile(d[draws], [2.5, 97.5])
+            "these are percentiles of single differences: first take the mean of each draw": lambda d, draws: np.percentile(
+                d[draws], [2.5, 97.5]
             ),
-            "the draws are not used: these are percentiles of the differences themselves": lambda d, draws: tuple(
-                np.percentile(d, [2.5, 97.5])
+            "the draws are not used: these are percentiles of the differences themselves": lambda d, draws: np.percentile(
+                d, [2.5, 97.5]
             ),
             "the mean runs over the draws: each draw, a row, has a mean of its own": lambda d, draws: bootstrap(
                 d, draws, axis=0
