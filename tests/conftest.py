@@ -1,12 +1,12 @@
 """Shared by all tests. The hook checks every jaxtyping annotation of vos_lab at run time, shapes included, in every module."""
 
 import json
-import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from filled import filled
 from jaxtyping import config, install_import_hook
 
 install_import_hook("vos_lab", "beartype.beartype")
@@ -70,26 +70,6 @@ def stcn(stcn_file):
     from vos_lab import load_model
 
     return load_model("stcn", weights=stcn_file)
-
-
-def filled(shapes: dict[str, list[int]]) -> dict[str, torch.Tensor]:
-    """A value for every name, drawn from a generator that is seeded by the name."""
-    state = {}
-    for name, shape in shapes.items():
-        if name.endswith("num_batches_tracked"):
-            state[name] = torch.tensor(0)
-            continue
-        x = np.asarray(np.random.default_rng(zlib.crc32(name.encode())).standard_normal(shape), dtype=np.float32)
-        if name.endswith("running_var"):
-            x = 1 + 0.1 * np.abs(x)
-        elif name.endswith(("running_mean", "bias")):
-            x = 0.1 * x
-        elif len(shape) == 1:
-            x = 0.5 + 0.05 * x
-        else:
-            x = x / np.sqrt(np.prod(shape[1:])) * (3 if name.endswith("pred.weight") else 1)
-        state[name] = torch.from_numpy(x.astype(np.float32))
-    return state
 
 
 @pytest.fixture

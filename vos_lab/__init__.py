@@ -20,6 +20,20 @@ HOMES = {
     "InputError": "errors",
     "World": "datasets.world",
 }
-MODULES = ("clip", "datasets", "draw", "losses", "masks", "matches", "memory", "metrics", "models", "refine", "show", "tracker", "video")
+MODULES = (
+    "clip",
+    "datasets",
+    "draw",
+    "losses",
+    "masks",
+    "matches",
+    "memory",
+    "metrics",
+    "models",
+    "refine",
+    "show",
+    "tracker",
+    "video",
+)
 
 __getattr__, __dir__, __all__ = lazy(__name__, HOMES, MODULES)

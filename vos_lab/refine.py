@@ -55,8 +55,8 @@ def dense_crf(
     """
     if near < 1 or alike <= 0 or weight < 0 or rounds < 1 or not 0.5 < certainty < 1:
         raise InputError(
-            f"near={near}, alike={alike}, weight={weight}, certainty={certainty}, rounds={rounds}: give near and rounds of 1 or "
-            "more, alike above 0, weight of 0 or more, and a certainty between 0.5 and 1"
+            f"near={near}, alike={alike}, weight={weight}, certainty={certainty}, rounds={rounds}: give near and rounds of 1 "
+            "or more, alike above 0, weight of 0 or more, and a certainty between 0.5 and 1"
         )
     ximgproc = load_ximgproc()
 
@@ -71,9 +71,7 @@ def dense_crf(
     return refined(frames, masks_or_prob, mean_field)
 
 
-def refined(
-    frames: UInt8[np.ndarray, "T H W 3"], masks_or_prob: Masks, refine: Callable[[Frame, Labels], Labels]
-) -> Masks:
+def refined(frames: UInt8[np.ndarray, "T H W 3"], masks_or_prob: Masks, refine: Callable[[Frame, Labels], Labels]) -> Masks:
     """refine(frame, labels as planes) of each frame; ids come back as the label with the largest plane."""
     soft = masks_or_prob.ndim == 4
     size = masks_or_prob.shape[-2:]

@@ -32,7 +32,7 @@ def test_a_sample_comes_with_its_truth():
     x, y = xy[visible].round().astype(int).clip(0, (431, 239)).T
     difference = np.abs(clip.frames[0][visible].astype(int) - clip.frames[3][y, x]).mean()
     unmoved = np.abs(clip.frames[0][visible].astype(int) - clip.frames[3][visible]).mean()
-    assert difference < 0.6 * unmoved and difference < 10          # what is left: light, noise, JPEG and half pixels
+    assert difference < 0.6 * unmoved and difference < 10  # what is left: light, noise, JPEG and half pixels
 
 
 def test_every_photograph_has_a_source():

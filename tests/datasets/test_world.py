@@ -68,7 +68,7 @@ def test_truth_is_exact(knobs):
 def test_truth_is_exact_at_the_size_of_lessons():
     clip = World(2, **PLAIN, **HARDEST).clip(frames=[3, 17])
     assert reproduced(clip, 0, 1) >= 0.99 and return_error(clip, 0, 1) < 1e-6
-    assert reproduced(clip, 0, 1, mode="bilinear") >= 0.99      # smooth enough for the plainest interpolation
+    assert reproduced(clip, 0, 1, mode="bilinear") >= 0.99  # smooth enough for the plainest interpolation
 
 
 def test_a_truth_wrong_by_a_pixel_fails():
@@ -84,9 +84,9 @@ def test_visible_points_land_on_their_own_surface():
     x, y = xy[visible].round().astype(int).T
     inside = (x >= 0) & (x < SMALL[1]) & (y >= 0) & (y < SMALL[0])
     agree = truth.layers[1][y[inside], x[inside]] == truth.layers[0][visible][inside]
-    assert agree.mean() > 0.99                                  # the rest lies within half a pixel of an outline
+    assert agree.mean() > 0.99  # the rest lies within half a pixel of an outline
     layers, counts = np.unique(truth.layers[0][~visible], return_counts=True)
-    assert counts.sum() > 100 and len(layers) > 1               # some of the background and of a thing is hidden or gone
+    assert counts.sum() > 100 and len(layers) > 1  # some of the background and of a thing is hidden or gone
 
 
 def test_a_hidden_point_is_not_visible_but_has_a_place():
@@ -190,7 +190,7 @@ def test_late_objects_come_and_leaving_ones_return():
     assert np.unique(late[0]).tolist() == [0, 1] and np.unique(late[-1]).tolist() == [0, 1, 2, 3]
     for seed in (0, 1):
         leaving = World(seed, **PLAIN, leaving=1.0, occlusion=0, distractors=0).clip(size=SMALL).masks
-        shown = (leaving == np.array([1, 2, 3])[:, None, None, None]).any((2, 3))            # (3, 24)
+        shown = (leaving == np.array([1, 2, 3])[:, None, None, None]).any((2, 3))  # (3, 24)
         assert shown[:, 0].all() and shown[:, -1].all() and (~shown).any(1).all()
 
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from conftest import filled
+from filled import filled
 
 import vos_lab as vl
 from vos_lab.models.presets import build

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from test_rollout import config, samples
+from rollouts import config, samples
 
 from vos_lab.losses.discover import propose_regions
 from vos_lab.models.presets import build
