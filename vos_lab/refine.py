@@ -71,9 +71,7 @@ def dense_crf(
     return refined(frames, masks_or_prob, mean_field)
 
 
-def refined(
-    frames: UInt8[np.ndarray, "T H W 3"], masks_or_prob: Masks, refine: Callable[[Frame, Labels], Labels]
-) -> Masks:
+def refined(frames: UInt8[np.ndarray, "T H W 3"], masks_or_prob: Masks, refine: Callable[[Frame, Labels], Labels]) -> Masks:
     """refine(frame, labels as planes) of each frame; ids come back as the label with the largest plane."""
     soft = masks_or_prob.ndim == 4
     size = masks_or_prob.shape[-2:]
