@@ -106,11 +106,12 @@ EXERCISES = {
         right=broke,
         parts=[Part("an object that jumps", 2, breaks), Part("an object that goes away", 1, hidden)],
         wrong={
-            "this is the frame before it broke: the fit of frames t - 1 and t tells of frame t": lambda ids, k: broke(ids, k) - 1,
-            "this is the frame with the best fit: a high J means that little changed": lambda ids, k: int(
-                np.argmax(fits(ids, k))
-            )
-            + 1,
+            "this is the frame before it broke: the fit of frames t - 1 and t tells of frame t": lambda ids, k: (
+                broke(ids, k) - 1
+            ),
+            "this is the frame with the best fit: a high J means that little changed": lambda ids, k: (
+                int(np.argmax(fits(ids, k))) + 1
+            ),
             "the area was compared: a mask can move to another place and stay as large": most_changed_area,
             "all objects were taken together: ask for the one with id k": lambda ids, k: broke((ids > 0).astype(np.uint8), 1),
             "two empty masks fit each other, J is 1: an object that stays away is not broken again": empty_is_zero,
