@@ -2,6 +2,7 @@
 a submission stands beside it, and what nbgrader wrote down must be the same."""
 
 import csv
+import inspect
 import json
 import shutil
 import socket
@@ -11,7 +12,7 @@ from statistics import fmean
 import pytest
 import submissions as students
 
-from vos_lab.labs import course, grading
+from vos_lab.labs import course, grading, refuse
 from vos_lab.labs.__main__ import Course
 from vos_lab.labs.checks import check
 from vos_lab.labs.sandbox import Limits, Notebook
@@ -226,7 +227,8 @@ def test_the_grade_line_is_read_and_never_run():
         grading.read_test('grade("lab1.read", read, seed=exit())')
 
 
-def test_in_a_notebook_the_grade_line_gives_the_points(capsys):
+def test_in_a_notebook_the_grade_line_gives_the_points(capsys, monkeypatch):
+    monkeypatch.setattr(refuse, "refuse", inspect.unwrap(refuse.refuse))  # as it is without the tests' run-time checks
     assert grading.grade("lab1.softmax", lambda s: s.softmax(1), seed=1) == 3
     assert grading.grade("lab1.softmax", lambda s: s.softmax(1) * fmean([1.0]), seed=1, without=["statistics.fmean"]) == 0
     assert "may not call" in capsys.readouterr().out
