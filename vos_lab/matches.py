@@ -75,6 +75,18 @@ def cell_labels(masks: Integer[Tensor, "*b H W"], stride: int, purity: float = 0
     return torch.where((share >= purity) & (label != 255), label.long(), -1).flatten(-2)
 
 
+def track_labels(track: "Track", masks: UInt8[np.ndarray, "T H W"], purity: float = 0.75) -> Integer[Tensor, "T m"]:
+    """`cell_labels` of true masks in the cells of the track's network; what lies in the padding is background."""
+    return cell_labels(padded(torch.from_numpy(masks), track), track.stride, purity)
+
+
+def annotated(track: "Track", masks: UInt8[np.ndarray, "T H W"], frame: int, reader: int | None = None) -> bool:
+    """Whether this frame has a true mask, and all that it reads."""
+    cells = track.keys[frame][0, 0].numel()
+    read = (track.origins(frame, reader) // cells).unique().numpy()
+    return bool((masks[[frame, *read]] != 255).any((1, 2)).all())
+
+
 class TrackMatches(NamedTuple):
     """False matches in a whole track: the mean affinity mass over its query cells, by kind, and how many cells there were.
 
@@ -102,13 +114,12 @@ def track_matches(
     object_id: whose memory, the first object's unless given (objects that appear together share one) · frames: those to
     measure, all that read memory unless given. Where a frame or its memory is not annotated, it is left out.
     """
-    labels = cell_labels(padded(torch.from_numpy(masks), track), track.stride, purity)  # (T,h*w)
-    known = torch.from_numpy((masks != 255).any((1, 2)))  # frames that are annotated
+    labels = track_labels(track, masks, purity)
     sums, background, objects = torch.zeros(4, dtype=torch.float64), 0, 0
     for frame in track.memory if frames is None else frames:
-        origins = track.origins(frame, object_id)
-        if not known[frame] or not known[origins // labels.shape[1]].all():
+        if not annotated(track, masks, frame, object_id):
             continue
+        origins = track.origins(frame, object_id)
         found = false_matches(track.affinity(frame, object_id), labels.flatten()[origins][None], labels[frame][None])
         sums += torch.stack([kind.nansum().double() for kind in found])
         background += int((labels[frame] == 0).sum())
@@ -154,14 +165,11 @@ def worst_cells(
     Frames without annotation, or with such in memory, are left out, as are objects that no memory holds yet.
     """
     failed = []
-    labels = cell_labels(padded(torch.from_numpy(masks), track), track.stride, purity)  # (T,h*w)
-    known = torch.from_numpy((masks != 255).any((1, 2)))
+    labels = track_labels(track, masks, purity)
     for frame in track.memory:
         for reader, objects in readers(track, frame).items():
-            origins = track.origins(frame, reader)
-            if not known[frame] or not known[origins // labels.shape[1]].all():
-                continue
-            failed += failures(track, frame, reader, objects, labels, least)
+            if annotated(track, masks, frame, reader):
+                failed += failures(track, frame, reader, objects, labels, least)
     failed.sort(key=lambda cell: -cell.mass)
     columns = next(iter(track.keys.values())).shape[3]
     return thinned(failed, columns, count, cells_apart, frames_apart)

@@ -42,6 +42,11 @@ def contour_accuracy(truth: Masks, prediction: Masks, radius: int | None = None)
     return np.where((true_total == 0) & (guessed_total == 0), 1.0, f)
 
 
+def frame_score(truth: Masks, prediction: Masks) -> float:
+    """J&F of one frame: the mean over its objects (n)."""
+    return float((region_similarity(truth, prediction) + contour_accuracy(truth, prediction)).mean() / 2)
+
+
 def same_shape(truth: np.ndarray, prediction: np.ndarray) -> None:
     if truth.shape != prediction.shape:
         raise InputError(f"truth and prediction must have one shape, got {truth.shape} and {prediction.shape}")

@@ -1,6 +1,5 @@
 """What remembering costs and gives: policies over long videos, as `vos-lab bench memory` measures them."""
 
-import csv
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,16 +12,18 @@ from torch import nn
 from ..atomic import whole_file
 from ..clip import Clip
 from ..errors import InputError
-from ..memory import EveryNth, Fifo, FirstAndLast, LongTerm, Policy
-from ..metrics import contour_accuracy, region_similarity
+from ..memory import EveryNth, Fifo, FirstAndLast, Policy
+from ..metrics import frame_score
+from ..models.presets import LONG
 from ..progress import progress
+from ..table import read_table, write_table
 from ..tracker import Tracker
 
 LENGTHS = (50, 100, 200, 500, 1000, 2000, 5000)  # frames after which a row is written
 BOUNDED = {
     "Fifo(5)": Fifo(5, every=5),
     "FirstAndLast": FirstAndLast(),
-    "LongTerm": LongTerm(every=5, min_working=3, max_working=6),
+    "LongTerm": LONG,
 }
 GROWING = {"EveryNth(1)": EveryNth(1)}
 FIELDS = ("policy", "length", "accuracy", "ms", "bytes", "working", "long_term", "age", "resident")
@@ -58,7 +59,9 @@ def run_policy(model: nn.Module, policy: Policy, clip: Clip, lengths: tuple[int,
         found = prob.max(0).indices.cpu().numpy()
         seconds += time.perf_counter() - began
         if t:
-            scores.append(np.mean([frame_score(clip.masks[place] == i, found == 1 + n) for n, i in enumerate(ids)]))
+            numbers = np.arange(1, 1 + len(ids))[:, None, None]
+            truth = clip.masks[place] == np.array(ids)[:, None, None]
+            scores.append(frame_score(truth, found == numbers))
         if t + 1 in lengths:
             bank = tracker.groups[0].bank
             cells = bank.cells
@@ -71,18 +74,13 @@ def run_policy(model: nn.Module, policy: Policy, clip: Clip, lengths: tuple[int,
     return rows
 
 
-def frame_score(truth: np.ndarray, found: np.ndarray) -> float:
-    """J&F of one object in one frame."""
-    return float(region_similarity(truth[None], found[None])[0] + contour_accuracy(truth[None], found[None])[0]) / 2
-
-
 def bench_memory(model: nn.Module, clip: Clip, length: int, growing: int, out: Path) -> list[dict]:
     """All policies on this clip: rows to OUT/memory.csv, policy by policy, and the figure to OUT/memory.png.
 
     length: frames for the policies whose memory is bounded; growing: for the one that remembers every frame.
     """
     table = out / "memory.csv"
-    rows = read_rows(table) if table.exists() else []
+    rows = read_rows(table)
     for policies, most in ((BOUNDED, length), (GROWING, growing)):
         lengths = tuple(sorted({*(n for n in LENGTHS if n < most), most}))
         for name, policy in policies.items():
@@ -97,14 +95,9 @@ def bench_memory(model: nn.Module, clip: Clip, length: int, growing: int, out: P
 
 
 def write_rows(path: Path, rows: list[dict]) -> None:
-    with whole_file(path) as draft:
-        with open(draft, "w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, FIELDS)
-            writer.writeheader()
-            writer.writerows({name: f"{x:.4f}" if isinstance(x, float) else x for name, x in row.items()} for row in rows)
+    write_table(path, FIELDS, rows, digits=4)
 
 
 def read_rows(path: Path) -> list[dict]:
     """The rows of such a table, numbers as numbers."""
-    with open(path, newline="", encoding="utf-8") as file:
-        return [{name: x if name == "policy" else float(x) for name, x in row.items()} for row in csv.DictReader(file)]
+    return [{name: x if name == "policy" else float(x) for name, x in row.items()} for row in read_table(path)]

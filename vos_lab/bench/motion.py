@@ -1,11 +1,10 @@
 """Appearance and motion, kept apart: does it help to know where a thing can be? As `vos-lab bench motion` measures it."""
 
-import csv
 from pathlib import Path
 
 from torch import nn
 
-from ..atomic import whole_file
+from .. import table as tables
 from ..clip import Clip
 from ..datasets.davis import DAVIS
 from ..datasets.world import World
@@ -51,19 +50,12 @@ def bench_motion(models: dict[str, nn.Module], groups: dict[str, list[Clip]], ta
     for variant, model, prior, group, clip in progress(wanted, desc="motion", unit="clip"):
         score = evaluate(Tracker(model, prior=prior).run(clip).masks, clip.masks).JF
         rows.append({"variant": variant, "seed": 0, "group": group, "clip": clip.name, "J&F": score})
-        with whole_file(table) as draft:
-            with open(draft, "w", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, FIELDS)
-                writer.writeheader()
-                writer.writerows(rows)
+        tables.write_table(table, FIELDS, rows)
     return rows
 
 
 def read_table(path: Path) -> list[dict]:
-    if not path.exists():
-        return []
-    with open(path, newline="", encoding="utf-8") as file:
-        return [{**row, "seed": int(row["seed"]), "J&F": float(row["J&F"])} for row in csv.DictReader(file)]
+    return [{**row, "seed": int(row["seed"]), "J&F": float(row["J&F"])} for row in tables.read_table(path)]
 
 
 def summary(rows: list[dict]) -> str:

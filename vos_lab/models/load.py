@@ -47,10 +47,10 @@ TITLES = {"stcn": "STCN", "xmem": "XMem"}
 def load_model(name: str, weights: str | Path | None = None, device: str | torch.device = "cpu") -> nn.Module:
     """A model in evaluation mode.
 
-    name: "colour" (nothing trained), "stcn" and "xmem" (the published networks), "stcn-small" and "stcn-small-davis" (weights
-    ship), "stcn-tiny" or "xmem-small". weights: a file, .pth or .safetensors, loaded strictly ("stcn", "xmem": a published
-    state dict; the others: what `vos-lab train` wrote), or "random" for seeded random weights. Raises InputError where file and
-    model do not fit, and where weights that ship were changed.
+    name: "colour" (nothing trained), "stcn" and "xmem" (the published networks), or one whose weights ship: "stcn-small",
+    "stcn-small-davis", "stcn-tiny", "xmem-small". weights: a file, .pth or .safetensors, loaded strictly ("stcn", "xmem": a
+    published state dict; the others: what `vos-lab train` wrote), or "random" for seeded random weights. Raises InputError
+    where file and model do not fit, and where weights that ship were changed.
     """
     preset = name.removesuffix("-davis") if name in SHIPPED else name
     if name == "colour":

@@ -17,6 +17,7 @@ SMALL = dict(
     decoder_channels=(96, 64, 32),
     pool=False,
 )
+LONG = LongTerm(every=5, min_working=3, max_working=6)  # on our clips as good as EveryNth(5), and it does not grow
 PRESETS = {
     "stcn": {},  # as published
     "stcn-single": dict(single_object=True),  # its first training stage
@@ -44,5 +45,5 @@ def build(name: str, **changes) -> nn.Module:
     model = (XMem if name.startswith("xmem") else STCN)(**{**PRESETS[name], **changes})
     if not PRESETS[name].get("pool", True):  # the small ones
         model.precision = "auto"
-        model.policy = LongTerm(every=5, min_working=3, max_working=6)  # as good here as EveryNth(5), and it does not grow
+        model.policy = LONG
     return model

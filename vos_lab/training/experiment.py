@@ -1,13 +1,12 @@
 """Experiments: variants of one training, several seeds each, the same steps and data; one table that grows run by run."""
 
-import csv
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from torch import nn
 
-from ..atomic import whole_file
+from .. import table as tables
 from ..clip import Clip
 from ..datasets.davis import DAVIS
 from ..datasets.world import World
@@ -123,10 +122,7 @@ def measure(model: nn.Module, clip: Clip, every: int) -> dict[str, float]:
 
 
 def read_table(path: Path) -> list[dict]:
-    if not path.exists():
-        return []
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = tables.read_table(path)
     if rows and tuple(rows[0]) != FIELDS:
         raise InputError(f"{path} is a table of something else (its columns: {', '.join(rows[0])}): choose another --table")
     kinds = {"variant": str, "seed": int, "group": str, "clip": str, "steps": int}
@@ -134,11 +130,7 @@ def read_table(path: Path) -> list[dict]:
 
 
 def write_table(path: Path, rows: list[dict]) -> None:
-    with whole_file(path) as draft:
-        with open(draft, "w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, FIELDS)
-            writer.writeheader()
-            writer.writerows({name: f"{x:.5f}" if isinstance(x, float) else x for name, x in row.items()} for row in rows)
+    tables.write_table(path, FIELDS, rows, digits=5)
 
 
 def summary(rows: list[dict], baseline: str, measures: tuple[str, ...] = ("J&F", "background_as_foreground", "false", "pck")):

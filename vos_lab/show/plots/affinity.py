@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from torch import Tensor
 
+from ... import matches
 from ...clip import Clip
 from ...draw import colour_of, overlay
 from ...errors import InputError
@@ -20,7 +21,6 @@ from .panels import (
     fit_to,
     grid_extent,
     grid_size,
-    labels_of,
     long_term_share,
     magnifier,
     mark_cell,
@@ -103,7 +103,7 @@ def affinity_matrix(
         raise InputError(f"most={most} leaves nothing to draw: give 1 or more")
     affinity, origins = track.affinity(frame, object_id)[0], track.origins(frame, object_id)  # (n,m), (n,)
     n, m = affinity.shape
-    memory_frames, labels = track.memory_frames(frame, object_id), labels_of(track, best_known_masks(track))
+    memory_frames, labels = track.memory_frames(frame, object_id), matches.track_labels(track, best_known_masks(track))
     memory_labels, query_labels = labels.flatten()[origins], labels[frame]  # (n,), (m,)
     block = torch.arange(n).div(m, rounding_mode="floor").clamp(max=len(memory_frames))  # (n,), long-term cells last
     rows, columns = by_object(block, memory_labels), by_object(torch.zeros_like(query_labels), query_labels)

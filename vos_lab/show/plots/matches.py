@@ -26,7 +26,6 @@ from .panels import (
     check_annotated,
     check_frames,
     grid_size,
-    labels_of,
     middle,
     named,
     outline,
@@ -69,7 +68,7 @@ def correspondences(
     """
     there = track.memory_frames(frame, object_id)
     clip, masks = recorded(track), true_masks(track, masks)
-    labels = labels_of(track, masks)  # (T,m)
+    labels = matches.track_labels(track, masks)  # (T,m)
     m = labels.shape[1]
     if memory_frame is None:
         weights = track.affinity(frame, object_id)[0, : len(there) * m].view(len(there), m, m).sum((1, 2))
@@ -163,7 +162,7 @@ def false_weight(
     affinity: Float[Tensor, "1 n m"] | None = None,
 ) -> matches.FalseMatches:
     """The false matches of one frame, judged by the true masks of it and of all that it remembers."""
-    origins, labels = track.origins(frame, object_id), labels_of(track, masks)  # (n,), (T,m)
+    origins, labels = track.origins(frame, object_id), matches.track_labels(track, masks)  # (n,), (T,m)
     check_annotated(masks, [frame, *(origins // labels.shape[1]).unique().tolist()])
     affinity = track.affinity(frame, object_id) if affinity is None else affinity
     return matches.false_matches(affinity, labels.flatten()[origins][None], labels[frame][None])

@@ -4,14 +4,13 @@ import textwrap
 
 import matplotlib.pyplot as plt
 import numpy as np
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Float, UInt8
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
-from torch import Tensor, from_numpy
+from torch import Tensor
 
-from ... import matches
 from ...clip import Clip
 from ...errors import InputError
 from ...masks import object_ids
@@ -165,11 +164,6 @@ def true_masks(track: Track, masks: UInt8[np.ndarray, "T H W"] | None) -> UInt8[
     if masks is None or masks.shape != track.masks.shape:
         raise InputError(f"masks must be the true ones, uint8 {track.masks.shape}: what is false is judged by them")
     return masks
-
-
-def labels_of(track: Track, masks: UInt8[np.ndarray, "T H W"]) -> Int64[Tensor, "T m"]:
-    """The object id of each cell of each frame; -1 where it is mixed."""
-    return matches.cell_labels(matches.padded(from_numpy(masks), track), track.stride)
 
 
 def check_annotated(masks: UInt8[np.ndarray, "T H W"], frames: list[int]) -> None:

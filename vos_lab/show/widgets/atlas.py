@@ -66,7 +66,7 @@ class FalseMatchAtlas(Widget, script="atlas.js"):
                     f"a track of {one.masks.shape} and a clip of {self.clip.masks.shape}: both must be of one clip"
                 )
         self.cells = matches.worst_cells(track, self.clip.masks, count, least=LEAST)
-        self._labels = [labels_of(one, self.clip) for one in self.tracks]
+        self._labels = [matches.track_labels(one, self.clip.masks) for one in self.tracks]
         self.entries = self._entries()
         looks = [look for entry in self.entries for look in (*entry["looked"], entry["should"]) if look]
         used = sorted({entry["frame"] for entry in self.entries} | {look["frame"] for look in looks})
@@ -223,11 +223,6 @@ def clip_of(track: Track, truth: Clip | None) -> Clip:
     if clip is None or clip.masks is None or clip.annotated.sum() < 2:
         raise InputError("false matches are told by true masks: give truth=, a clip that has them in more than its first frame")
     return clip
-
-
-def labels_of(track: Track, clip: Clip) -> Tensor:
-    """(T,h*w): the true label of each cell, -1 where it is mixed."""
-    return matches.cell_labels(matches.padded(torch.from_numpy(clip.masks), track), track.stride)
 
 
 def tags(mask: np.ndarray) -> list[list[int]]:

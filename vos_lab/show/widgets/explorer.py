@@ -13,7 +13,7 @@ from traitlets import Bool, Bytes, CInt, Dict, Float, Int, List, Tuple, Unicode,
 
 from ...errors import InputError
 from ...masks import resized
-from ...matches import cell_labels, padded
+from ...matches import track_labels
 from ...track import Track
 from .base import Widget, jpeg, png
 
@@ -67,7 +67,7 @@ class AffinityExplorer(Widget, script="explorer.js", needs=("affinity.js", "boar
         rows, columns = track.keys[frame].shape[2:]
         shown = torch.cat([torch.tensor([frame]), origins // (rows * columns)]).unique()  # frames, ascending
         pictures, masks = track.clip.frames[shown.numpy()], masks_of(track, shown.numpy())
-        labels = cell_labels(padded(torch.from_numpy(masks), track), track.stride)  # (shown,h*w)
+        labels = track_labels(track, masks)  # (shown,h*w)
         place = lambda frames: torch.searchsorted(shown, torch.as_tensor(frames))
         whole = place([frame, *working])  # of the frames that are shown whole, the query first
         panels = [frame_panel(track, t) for t in (frame, *working)]

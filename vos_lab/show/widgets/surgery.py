@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -14,8 +15,9 @@ from torch import nn
 from ...clip import Clip
 from ...draw import overlay
 from ...errors import InputError
-from ...memory import EveryNth, Fifo, FirstAndLast, LongTerm
-from ...metrics import contour_accuracy, region_similarity
+from ...memory import EveryNth, Fifo, FirstAndLast
+from ...metrics import frame_score
+from ...models.presets import LONG
 from ...tracker import Tracker
 from .base import Widget, jpeg
 from .replay import Replay
@@ -25,7 +27,7 @@ POLICIES = {  # name -> the policy of a number, and what the number is
     "every n-th frame": (lambda n: EveryNth(n), "n"),
     "queue": (lambda n: Fifo(n), "frames"),
     "first and last": (lambda n: FirstAndLast(), ""),
-    "long-term": (lambda n: LongTerm(every=n, min_working=3, max_working=6), "n"),
+    "long-term": (lambda n: replace(LONG, every=n), "n"),
 }
 WISHES = ("removed", "policy", "number", "top_k", "kind", "temperature")
 
@@ -274,8 +276,7 @@ class MemorySurgery(Widget, script="surgery.js", needs=("chart.js",)):
         if not ids or not self.clip.annotated[t]:
             return None
         each = lambda masks: masks == np.array(ids, dtype=np.uint8)[:, None, None]  # (k,H,W)
-        truth, found = each(self.clip.masks[t]), each(mask)
-        return float((region_similarity(truth, found) + contour_accuracy(truth, found)).mean() / 2)
+        return frame_score(each(self.clip.masks[t]), each(mask))
 
     def _after(self) -> list[float | None]:
         return [self._score(self._new[t][0], t) if t in self._new else None for t in range(len(self.clip))]
