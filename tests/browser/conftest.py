@@ -7,7 +7,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,7 +81,7 @@ def lab(tmp_path_factory):
     server.wait(60)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run_all(lab) -> Callable:
     """run_all(page, notebook): open a notebook and wait until its last code cell has run, or one has failed."""
 
@@ -91,5 +92,24 @@ def run_all(lab) -> Callable:
         page.click(".lm-MenuBar-itemLabel >> text=/^Run$/")
         page.click("text=Run All Cells")
         page.wait_for_function(FINISHED, timeout=240_000)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def opened(browser, lab, run_all) -> Callable:
+    """with opened("name.ipynb", *cells, height=1300) as page: these cells, run in JupyterLab without an error in the console."""
+
+    @contextmanager
+    def run(name: str, *cells: str, height: int) -> Iterator:
+        page = browser.new_page(viewport={"width": 1300, "height": height})
+        page.set_default_timeout(60_000)
+        errors = []
+        page.on("pageerror", lambda error: errors.append(error.stack))
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        run_all(page, lab.notebook(name, *cells))
+        yield page
+        assert not errors
+        page.close()
 
     return run

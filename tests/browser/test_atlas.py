@@ -12,31 +12,22 @@ CELLS = [
 ]
 
 
-def test_failures_are_shown_filtered_and_walked_through(browser, lab, run_all, tmp_path):
-    page = browser.new_page(viewport={"width": 1300, "height": 2200})
-    page.set_default_timeout(30_000)
-    errors = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on(
-        "console", lambda message: errors.append(message.text) if message.type == "error" and "vos" in message.text else None
-    )
-    run_all(page, lab.notebook("atlas.ipynb", *CELLS))
-    page.wait_for_selector(".vos.atlas .entry canvas")
-    total = int(page.inner_text(".vos.atlas .words").split()[0])
-    assert total > 0 and page.locator(".vos.atlas .entry").count() == min(6, total)
-    assert page.locator(".vos.atlas .entry").first.locator("canvas").count() in (3, 4)
-    painted = "c => new Set(c.getContext('2d').getImageData(0, 0, 60, 60).data).size > 8"
-    page.wait_for_timeout(300)
-    assert page.locator(".vos.atlas canvas").first.evaluate(painted)
-    page.screenshot(path=Path(os.environ.get("SCREENSHOTS", tmp_path)) / "atlas-lab.png")
-    kinds = page.locator(".vos.atlas .entry h4").all_inner_texts()
-    page.select_option(".vos.atlas select.kind", "background_as_foreground")
-    found = page.locator(".vos.atlas .entry h4").all_inner_texts()
-    assert all("background read as object" in text for text in found) and found != kinds
-    page.select_option(".vos.atlas select.kind", "all")
-    page.select_option(".vos.atlas select.order", "gain")
-    page.locator(".vos.atlas .entry").first.focus()
-    page.keyboard.press("ArrowDown")
-    assert page.evaluate("document.activeElement.querySelector('h4').textContent").startswith("2.")
-    assert not errors
-    page.close()
+def test_failures_are_shown_filtered_and_walked_through(opened, tmp_path):
+    with opened("atlas.ipynb", *CELLS, height=2200) as page:
+        page.wait_for_selector(".vos.atlas .entry canvas")
+        total = int(page.inner_text(".vos.atlas .words").split()[0])
+        assert total > 0 and page.locator(".vos.atlas .entry").count() == min(6, total)
+        assert page.locator(".vos.atlas .entry").first.locator("canvas").count() in (3, 4)
+        painted = "c => new Set(c.getContext('2d').getImageData(0, 0, 60, 60).data).size > 8"
+        page.wait_for_timeout(300)
+        assert page.locator(".vos.atlas canvas").first.evaluate(painted)
+        page.screenshot(path=Path(os.environ.get("SCREENSHOTS", tmp_path)) / "atlas-lab.png")
+        kinds = page.locator(".vos.atlas .entry h4").all_inner_texts()
+        page.select_option(".vos.atlas select.kind", "background_as_foreground")
+        found = page.locator(".vos.atlas .entry h4").all_inner_texts()
+        assert all("background read as object" in text for text in found) and found != kinds
+        page.select_option(".vos.atlas select.kind", "all")
+        page.select_option(".vos.atlas select.order", "gain")
+        page.locator(".vos.atlas .entry").first.focus()
+        page.keyboard.press("ArrowDown")
+        assert page.evaluate("document.activeElement.querySelector('h4').textContent").startswith("2.")

@@ -10,7 +10,7 @@ from vos_lab.training import load_config
 CELLS = ["import vos_lab as vl\nmonitor = vl.show.TrainingMonitor('../run', every=0.2)\nmonitor"]
 
 
-def test_a_run_of_another_process_is_watched_to_its_end(browser, lab, run_all, tmp_path):
+def test_a_run_of_another_process_is_watched_to_its_end(opened, lab, tmp_path):
     run = lab.folder / "run"
     run.mkdir()
     load_config("stcn-tiny", ["stages.0.steps=200", "stages.1.steps=200"]).save(run / "config.yaml")
@@ -22,19 +22,13 @@ def test_a_run_of_another_process_is_watched_to_its_end(browser, lab, run_all, t
                 if step % 100 == 0:
                     file.write(json.dumps({"step": step, "J&F world": 0.2 + step / 1000}) + "\n")
 
-    page = browser.new_page(viewport={"width": 1300, "height": 700})
-    page.set_default_timeout(30_000)
-    errors = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    run_all(page, lab.notebook("monitor.ipynb", *CELLS))
-    page.wait_for_selector(".vos.monitor >> text=/Waiting for the run/")
-    write(*range(10, 210, 10))
-    page.wait_for_selector(".vos.monitor >> text=/Running: step 200 of 400, about [0-9]+ seconds left/")
-    page.click(".vos.monitor button.sample")
-    page.wait_for_selector(".vos.monitor >> text=There are no weights yet")
-    page.screenshot(path=Path(os.environ.get("SCREENSHOTS", tmp_path)) / "monitor-lab.png")
-    threading.Timer(0.5, write, range(210, 410, 10)).start()
-    page.wait_for_selector(".vos.monitor >> text=Ended: all 400 steps are done.")
-    assert page.locator(".vos.monitor svg").count() == 2 and page.locator(".vos.monitor circle").count() == 4
-    assert not errors
-    page.close()
+    with opened("monitor.ipynb", *CELLS, height=700) as page:
+        page.wait_for_selector(".vos.monitor >> text=/Waiting for the run/")
+        write(*range(10, 210, 10))
+        page.wait_for_selector(".vos.monitor >> text=/Running: step 200 of 400, about [0-9]+ seconds left/")
+        page.click(".vos.monitor button.sample")
+        page.wait_for_selector(".vos.monitor >> text=There are no weights yet")
+        page.screenshot(path=Path(os.environ.get("SCREENSHOTS", tmp_path)) / "monitor-lab.png")
+        threading.Timer(0.5, write, range(210, 410, 10)).start()
+        page.wait_for_selector(".vos.monitor >> text=Ended: all 400 steps are done.")
+        assert page.locator(".vos.monitor svg").count() == 2 and page.locator(".vos.monitor circle").count() == 4

@@ -91,20 +91,10 @@ def stroke(size, *places):
 
 
 @pytest.fixture(scope="module")
-def hand(browser, lab):
-    page = browser.new_page(viewport={"width": 1300, "height": 1300})
-    page.set_default_timeout(60_000)
-    errors = []
-    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.goto(f"{lab.address}/lab/tree/notebooks/{lab.notebook('painter.ipynb', OPEN, '')}?reset")
-    page.wait_for_selector("text=/Python 3.* \\| Idle/", timeout=60_000)
-    page.locator(".jp-Notebook .jp-CodeCell .cm-content").first.click()
-    page.keyboard.press("Shift+Enter")
-    page.wait_for_selector(".painter .words >> text=Draw on the image", timeout=180_000)
-    yield Hand(page, lab.folder / "notebooks")
-    assert not errors
-    page.close()
+def hand(opened, lab):
+    with opened("painter.ipynb", OPEN, "", height=1300) as page:
+        page.wait_for_selector(".painter .words >> text=Draw on the image")
+        yield Hand(page, lab.folder / "notebooks")
 
 
 @pytest.fixture(autouse=True)

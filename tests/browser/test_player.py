@@ -49,21 +49,11 @@ class Hand:
 
 
 @pytest.fixture(scope="module")
-def hand(browser, lab):
-    page = browser.new_page(viewport={"width": 1300, "height": 1100})
-    page.set_default_timeout(60_000)
-    errors = []
-    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.goto(f"{lab.address}/lab/tree/notebooks/{lab.notebook('player.ipynb', OPEN)}?reset")
-    page.wait_for_selector("text=/Python 3.* \\| Idle/", timeout=60_000)
-    page.locator(".jp-Notebook .jp-CodeCell .cm-content").first.click()
-    page.keyboard.press("Shift+Enter")
-    page.wait_for_selector(".player .words >> text=Frame 0", timeout=180_000)
-    (lab.folder / "notebooks" / "frame").write_text("0")
-    yield Hand(page, lab.folder / "notebooks")
-    assert not errors
-    page.close()
+def hand(opened, lab):
+    with opened("player.ipynb", OPEN, height=1100) as page:
+        page.wait_for_selector(".player .words >> text=Frame 0")
+        (lab.folder / "notebooks" / "frame").write_text("0")
+        yield Hand(page, lab.folder / "notebooks")
 
 
 @pytest.fixture(autouse=True)

@@ -20,38 +20,29 @@ SLIDE = """value => new Promise(done => {
 })"""
 
 
-def test_memory_is_changed_by_hand(browser, lab, run_all, tmp_path):
-    page = browser.new_page(viewport={"width": 1300, "height": 1700})
-    page.set_default_timeout(30_000)
-    errors = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on(
-        "console", lambda message: errors.append(message.text) if message.type == "error" and "vos" in message.text else None
-    )
-    run_all(page, lab.notebook("surgery.ipynb", *CELLS))
-    words = page.locator(".vos.surgery .words")
-    page.wait_for_selector(".vos.surgery .strip figure")
-    assert "the same, pixel by pixel" in words.inner_text() and page.locator(".vos.surgery .strip figure").count() == 3
-    waits = sorted(page.evaluate(SLIDE, value) for value in range(5))
-    print(f"slider to paint: median {waits[2]:.0f} ms, worst {waits[-1]:.0f} ms")
+def test_memory_is_changed_by_hand(opened, tmp_path):
+    with opened("surgery.ipynb", *CELLS, height=1700) as page:
+        words = page.locator(".vos.surgery .words")
+        page.wait_for_selector(".vos.surgery .strip figure")
+        assert "the same, pixel by pixel" in words.inner_text() and page.locator(".vos.surgery .strip figure").count() == 3
+        waits = sorted(page.evaluate(SLIDE, value) for value in range(5))
+        print(f"slider to paint: median {waits[2]:.0f} ms, worst {waits[-1]:.0f} ms")
 
-    page.locator(".vos.surgery .strip figure button.take").nth(1).click()
-    page.wait_for_selector(".vos.surgery .strip figure.out")
-    page.locator(".vos.surgery .strip figure button.repaint").nth(2).click()
-    box = page.locator(".vos.surgery .sheet canvas").bounding_box()
-    page.mouse.move(box["x"] + 20, box["y"] + 40)
-    page.mouse.down()
-    page.mouse.move(box["x"] + 320, box["y"] + 200, steps=4)
-    page.mouse.up()
-    shots = Path(os.environ.get("SCREENSHOTS", tmp_path))
-    page.screenshot(path=shots / "surgery-sheet.png")
-    page.locator(".vos.surgery .sheet button.use").click()
-    page.wait_for_selector(".vos.surgery .strip figcaption b >> text=repainted")
-    page.click(".vos.surgery button.go-on")
-    page.wait_for_function("document.querySelectorAll('.vos.surgery .chart circle').length === 3")
-    page.wait_for_function("document.querySelector('.vos.surgery button.stop').disabled")
-    page.screenshot(path=shots / "surgery-lab.png")
-    page.click(".vos.surgery button.reset")
-    page.wait_for_function("document.querySelector('.vos.surgery .words').textContent.includes('the same, pixel by pixel')")
-    assert not errors
-    page.close()
+        page.locator(".vos.surgery .strip figure button.take").nth(1).click()
+        page.wait_for_selector(".vos.surgery .strip figure.out")
+        page.locator(".vos.surgery .strip figure button.repaint").nth(2).click()
+        box = page.locator(".vos.surgery .sheet canvas").bounding_box()
+        page.mouse.move(box["x"] + 20, box["y"] + 40)
+        page.mouse.down()
+        page.mouse.move(box["x"] + 320, box["y"] + 200, steps=4)
+        page.mouse.up()
+        shots = Path(os.environ.get("SCREENSHOTS", tmp_path))
+        page.screenshot(path=shots / "surgery-sheet.png")
+        page.locator(".vos.surgery .sheet button.use").click()
+        page.wait_for_selector(".vos.surgery .strip figcaption b >> text=repainted")
+        page.click(".vos.surgery button.go-on")
+        page.wait_for_function("document.querySelectorAll('.vos.surgery .chart circle').length === 3")
+        page.wait_for_function("document.querySelector('.vos.surgery button.stop').disabled")
+        page.screenshot(path=shots / "surgery-lab.png")
+        page.click(".vos.surgery button.reset")
+        page.wait_for_function("document.querySelector('.vos.surgery .words').textContent.includes('the same, pixel by pixel')")
