@@ -1,6 +1,8 @@
 # The two commands: `make lab` and `make test`. Each first sets up .venv, and again only when pyproject.toml has changed.
+# JOBS: processes that test or grade side by side.
 PYTHON ?= python3
 LAB_OPTIONS ?=
+JOBS ?= 2
 BIN := .venv/bin
 
 .PHONY: lab test test-long site samples picture labs grade
@@ -10,7 +12,7 @@ lab: .venv/ready
 
 test: .venv/ready
 	$(BIN)/ruff check .
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
 
 test-long: .venv/ready
 	$(BIN)/python -m pytest -m long
@@ -20,8 +22,6 @@ site: .venv/ready
 	$(BIN)/python -m vos_lab.show.site notebooks site
 
 # Labs for a course (notebooks/labs/README.md): the students' versions, and the grades. make grade LAB=lab1 JOBS=4 FORCE=1
-JOBS ?= 2
-
 labs: .venv/ready
 	$(BIN)/python -m vos_lab.labs release $(LAB)
 

@@ -87,11 +87,11 @@ def run_all(lab) -> Callable:
 
     def run(page, notebook: str) -> None:
         page.goto(f"{lab.address}/lab/tree/notebooks/{notebook}?reset")
-        page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=60_000)
-        page.wait_for_selector("text=/Python 3.* \\| Idle/", timeout=60_000)
+        page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=120_000)
+        page.wait_for_selector("text=/Python 3.* \\| Idle/", timeout=120_000)
         page.click(".lm-MenuBar-itemLabel >> text=/^Run$/")
         page.click("text=Run All Cells")
-        page.wait_for_function(FINISHED, timeout=240_000)
+        page.wait_for_function(FINISHED, timeout=480_000)
 
     return run
 
@@ -103,7 +103,7 @@ def opened(browser, lab, run_all) -> Callable:
     @contextmanager
     def run(name: str, *cells: str, height: int) -> Iterator:
         page = browser.new_page(viewport={"width": 1300, "height": height})
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(120_000)
         errors = []
         page.on("pageerror", lambda error: errors.append(error.stack))
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)

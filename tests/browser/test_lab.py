@@ -6,7 +6,7 @@ from pathlib import Path
 
 def test_the_first_notebook_runs_in_jupyterlab(browser, run_all, tmp_path):
     page = browser.new_page(viewport={"width": 1300, "height": 9000})  # tall, so that no cell is left out of the page
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(120_000)
     run_all(page, "00_start_here.ipynb")
     shown = page.inner_text(".jp-Notebook")
     shot = Path(os.environ.get("SCREENSHOTS", tmp_path)) / "00_start_here.png"
