@@ -18,7 +18,7 @@ SHARED = ROOT.parent / "shared"
 
 
 def pytest_collection_modifyitems(items):
-    """For `pytest -n`: a file's tests stay together, for they share what is costly to make; only notebooks are run one by one."""
+    """For `pytest -n`: a file's tests stay together, for they share what is costly to make; notebooks run one by one."""
     for item in items:
         if item.path.name != "test_notebooks.py":
             item.add_marker(pytest.mark.xdist_group("browser" if item.path.parent.name == "browser" else item.path.name))

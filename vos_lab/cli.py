@@ -12,23 +12,7 @@ from .errors import InputError
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command. Returns 0, or 2 after one sentence on stderr where the input is at fault."""
-    parser = argparse.ArgumentParser(
-        prog="vos-lab", description="Matching-based video object segmentation, to learn and to teach."
-    )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    add_segment(commands)
-    add_track(commands)
-    add_evaluate(commands)
-    add_train(commands)
-    add_experiment(commands)
-    add_bench(commands)
-    add_download(commands)
-    args, rest = parser.parse_known_args(arguments)
-    settings = [word for word in rest if "=" in word and not word.startswith("-")]
-    if rest and (not hasattr(args, "overrides") or rest != settings):
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    if hasattr(args, "overrides"):
-        args.overrides += settings  # argparse takes no key=value after an option
+    args = parse(arguments)
     try:
         args.run(args)
     except InputError as error:
@@ -42,6 +26,23 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"vos-lab {args.command}: interrupted; nothing was half-written", file=sys.stderr)
         return 130
     return 0
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The command and its options; .run(args) does it. Leaves with 2 where they make no sense."""
+    parser = argparse.ArgumentParser(
+        prog="vos-lab", description="Matching-based video object segmentation, to learn and to teach."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for add in (add_segment, add_track, add_evaluate, add_train, add_experiment, add_bench, add_download):
+        add(commands)
+    args, rest = parser.parse_known_args(arguments)
+    settings = [word for word in rest if "=" in word and not word.startswith("-")]
+    if rest and (not hasattr(args, "overrides") or rest != settings):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if hasattr(args, "overrides"):
+        args.overrides += settings  # argparse takes no key=value after an option
+    return args
 
 
 def add_segment(commands) -> None:
@@ -72,11 +73,9 @@ def add_segment(commands) -> None:
 
 def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--model",
-        default="stcn-small",
-        help="stcn-small (default), colour (nothing trained), stcn, stcn-tiny",
+        "--model", default="stcn-small", help="stcn-small unless given; colour, stcn-tiny, xmem-small ..."
     )
-    parser.add_argument("--weights", help="weights file of the model; needed for stcn and stcn-tiny")
+    parser.add_argument("--weights", help="weights file of the model; needed for those that do not ship, as stcn and xmem")
 
 
 def segment(args: argparse.Namespace) -> None:

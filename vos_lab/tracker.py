@@ -195,7 +195,7 @@ class Tracker:
 
     def _see(self, image: Float[Tensor, "3 H W"]) -> None:
         """Encode a frame, padded with zeros evenly to a multiple of the stride, the odd pixel right and below."""
-        parameter = next(iter([*self.model.parameters(), *self.model.buffers()]))
+        parameter = next(iter([*self.model.parameters(), *self.model.buffers()]), image)  # a model may have none
         self._size = image.shape[1:]
         spare_h, spare_w = (-side % self.model.stride for side in self._size)
         self._padding = (spare_w // 2, spare_w - spare_w // 2, spare_h // 2, spare_h - spare_h // 2)

@@ -98,7 +98,7 @@ def run_all(lab) -> Callable:
 
 @pytest.fixture(scope="session")
 def opened(browser, lab, run_all) -> Callable:
-    """with opened("name.ipynb", *cells, height=1300) as page: these cells, run in JupyterLab without an error in the console."""
+    """with opened("name.ipynb", *cells, height=1300) as page: cells, run in JupyterLab without an error in its console."""
 
     @contextmanager
     def run(name: str, *cells: str, height: int) -> Iterator:

@@ -1,0 +1,95 @@
+"""What stands beside the code says what is so: README, pyproject.toml, environment.yml, Makefile, workflow."""
+
+import ast
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from vos_lab import cli
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+README = (ROOT / "README.md").read_text()
+# the name that is imported, where it is not the name of the package
+IMPORTED_AS = {"pillow": "PIL", "pyyaml": "yaml", "scikit-image": "skimage", "opencv-contrib-python-headless": "cv2"}
+BROUGHT = {"vos_lab", "IPython", "traitlets", "nbformat", "markupsafe"}  # by JupyterLab and jinja2
+OPTIONAL = {"google", "nbgrader", "pydensecrf", "resource"}  # Colab alone; an extra; "use it if it is there"; not on Windows
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.S)
+
+
+def test_conda_takes_its_packages_from_pyproject_and_adds_none():
+    conda = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    python, pip, packages = conda
+    assert pip == "pip" and packages == {"pip": ["-e ."]}
+    oldest = PROJECT["requires-python"].removeprefix(">=")
+    assert [int(x) for x in python.removeprefix("python=").split(".")] >= [int(x) for x in oldest.split(".")]
+
+
+def test_every_import_is_of_a_declared_package():
+    declared = {re.match(r"[A-Za-z0-9_.-]+", line)[0].lower() for line in PROJECT["dependencies"]}
+    names = {IMPORTED_AS.get(name, name.replace("-", "_")) for name in declared}
+    for path in (ROOT / "vos_lab").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.level == 0:
+                modules = [node.module]
+            for module in modules:
+                top = module.split(".")[0]
+                known = top in names | OPTIONAL | BROUGHT
+                assert known or top in sys.stdlib_module_names, f"{path}: {top}"
+
+
+def test_the_readme_python_runs(monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    assert len(blocks("python")) == 2
+    for block in blocks("python"):
+        exec(compile(block, "README.md", "exec"), {"__name__": "readme"})
+
+
+@pytest.mark.parametrize("line", [line for block in blocks("bash") for line in block.splitlines()])
+def test_the_readme_commands_are_commands(line):
+    words = shlex.split(line, comments=True)
+    if words[0] == "make":
+        subprocess.run(["make", "-n", *words[1:]], cwd=ROOT, check=True, capture_output=True)
+    elif words[0] == "vos-lab":
+        assert callable(cli.parse(words[1:]).run)
+    else:  # how to set up by hand: what the Makefile does
+        rule = subprocess.run(["make", "-nB", "lab", "test"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+        assert line.split()[-1].strip('"') in rule or "venv" in line
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "data/README.md", "notebooks/labs/README.md"])
+def test_links_lead_somewhere(name):
+    text = (ROOT / name).read_text()
+    for target in re.findall(r"\]\(([^)#]+)\)", text):
+        if "://" not in target:
+            assert (ROOT / name).parent.joinpath(target).exists(), target
+
+
+def test_all_notebooks_are_on_the_path():
+    for notebook in (ROOT / "notebooks").glob("*.ipynb"):
+        assert f"(notebooks/{notebook.name})" in README
+
+
+def test_the_workflow_tries_the_oldest_and_the_newest():
+    matrix = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text())["jobs"]["test"]["strategy"]["matrix"]
+    assert f">={matrix['python'][0]}" == PROJECT["requires-python"]
+    assert {name.split("-")[0] for name in matrix["os"]} == {"ubuntu", "macos", "windows"}
+    oldest = matrix["include"][0]["torch"].split()
+    wanted = {re.match(r"[a-z]+", x)[0]: x.split(">=")[1] for x in PROJECT["dependencies"][:3]}
+    for package in oldest:
+        name, version = package.split("==")
+        assert version.startswith(wanted[name]), package
