@@ -22,8 +22,9 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 README = (ROOT / "README.md").read_text()
 # the name that is imported, where it is not the name of the package
 IMPORTED_AS = {"pillow": "PIL", "pyyaml": "yaml", "scikit-image": "skimage", "opencv-contrib-python-headless": "cv2"}
-BROUGHT = {"vos_lab", "IPython", "traitlets", "nbformat", "jupyter_client", "markupsafe"}  # by JupyterLab and jinja2
-OPTIONAL = {"google", "nbgrader", "pydensecrf", "resource"}  # Colab alone; an extra; "use it if it is there"; not on Windows
+# these come with JupyterLab and nbconvert
+BROUGHT = {"vos_lab", "IPython", "bs4", "jupyter_client", "markupsafe", "nbformat", "pygments", "traitlets"}
+OPTIONAL = {"nbgrader"}  # an extra
 
 
 def blocks(language: str) -> list[str]:
