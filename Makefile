@@ -17,7 +17,7 @@ test: .venv/ready
 test-long: .venv/ready
 	$(BIN)/python -m pytest -m long
 
-# All notebooks, run and turned into pages: open site/index.html. VOS_LAB_FAST=1 takes fewer steps.
+# All notebooks, run and turned into pages, and all public names: open site/index.html. VOS_LAB_FAST=1 takes fewer steps.
 site: .venv/ready
 	$(BIN)/python -m vos_lab.show.site notebooks site
 

@@ -1,6 +1,7 @@
 """The gallery: one page per notebook that ran, an index with pictures, and a sentence for each that did not."""
 
 import base64
+import html
 import io
 import subprocess
 import sys
@@ -40,15 +41,21 @@ def test_one_failed_notebook_gives_a_sentence_and_the_others_are_done(built):
     folder, finished = built
     assert finished.returncode == 1
     assert "01_b.ipynb' stopped at cell 2 with ZeroDivisionError" in finished.stderr and "Traceback" not in finished.stderr
-    assert sorted(path.name for path in folder.iterdir()) == ["00_a.html", "02_c.html", "index.html"]
+    assert sorted(path.name for path in folder.iterdir()) == ["00_a.html", "02_c.html", "api", "index.html"]
 
 
 def test_the_index_has_title_sentence_and_picture_of_each(built):
     parsed = Parsed(built[0] / "index.html")
-    assert [link["href"] for link in parsed.all("a")] == ["00_a.html", "02_c.html"]
+    assert [link["href"] for link in parsed.all("a")] == ["00_a.html", "02_c.html", "api/vos_lab.html"]
     assert parsed.text("h2") == "00 · A & B02 · C" and "You will see 00_a." in parsed.text("p")
     (picture,) = parsed.all("img")
     assert picture["src"].startswith("data:image/jpeg") and parsed.loads() == []
+
+
+def test_public_names_stand_with_their_docstrings(built):
+    text = (built[0] / "api" / "vos_lab" / "memory.html").read_text()
+    assert "affinity" in text and html.escape(vl.memory.similarity.__doc__.split("\n")[0], quote=False) in text
+    assert (built[0] / "api" / "vos_lab" / "training.html").exists()
 
 
 def test_pages_lead_to_their_neighbours_and_to_each_other(built):

@@ -1,4 +1,5 @@
-"""`make site`: runs all notebooks and builds a gallery that needs no server: python -m vos_lab.show.site notebooks site"""
+"""`make site`: runs all notebooks and builds a gallery that needs no server, with the reference of all public names from their
+docstrings beside it: python -m vos_lab.show.site notebooks site"""
 
 import base64
 import io
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import jinja2
 import numpy as np
+import pdoc
 from nbformat import NotebookNode
 from PIL import Image
 
@@ -28,12 +30,13 @@ without Python. To change the code, open the notebooks themselves.</p>
 <h2>{{ shown.title }}</h2><p>{{ shown.summary }}</p></a></li>
 {%- endfor %}
 </ul>
-<p>Built with vos_lab {{ version }}.</p></main>"""
+<p><a href="api/vos_lab.html">All public names</a>, with shapes and sources. Built with vos_lab {{ version }}.</p></main>"""
 LINKS = """<nav aria-label="notebooks">
 <span>{% if before %}<a href="{{ before[0] }}.html" rel="prev">← {{ before[1].title }}</a>{% endif %}</span>
 <a href="index.html">all notebooks</a>
 <span>{% if after %}<a href="{{ after[0] }}.html" rel="next">{{ after[1].title }} →</a>{% endif %}</span>
 </nav>"""
+MODULES = ("vos_lab", "vos_lab.training", "vos_lab.labs.checks", "vos_lab.errors")  # and all public ones below
 template = jinja2.Environment(autoescape=True).from_string
 Entry = tuple[str, notebook.Shown, str | None]  # file name without ending, what the page shows, thumbnail as a data URL
 
@@ -70,6 +73,7 @@ def write(shelf: list[Entry], out: Path) -> None:
             (draft / f"{name}.html").write_text(page(shown.title, body, shown.widgets), encoding="utf-8")
         index = template(INDEX).render(shelf=shelf, version=__version__)
         (draft / "index.html").write_text(page("vos_lab", index, {}), encoding="utf-8")
+        pdoc.pdoc(*MODULES, output_directory=draft / "api")
 
 
 def between_pages(html: str, names: set[str]) -> str:
