@@ -16,6 +16,7 @@ test: .venv/ready
 
 test-long: .venv/ready
 	$(BIN)/python -m pytest -m long
+	VOS_LAB_CASES=200 $(BIN)/python -m pytest tests/properties
 
 # All notebooks, run and turned into pages, and all public names: open site/index.html. VOS_LAB_FAST=1 takes fewer steps.
 site: .venv/ready

@@ -195,6 +195,8 @@ class Tracker:
 
     def _see(self, image: Float[Tensor, "3 H W"]) -> None:
         """Encode a frame, padded with zeros evenly to a multiple of the stride, the odd pixel right and below."""
+        if not image.isfinite().all():  # a network would spread it over the mask without a word
+            raise InputError("image must be finite, but it holds nan or infinity: give normalised pixels, as Clip.images does")
         parameter = next(iter([*self.model.parameters(), *self.model.buffers()]), image)  # a model may have none
         self._size = image.shape[1:]
         spare_h, spare_w = (-side % self.model.stride for side in self._size)
