@@ -14,7 +14,15 @@ from .presets import PRESETS, build
 from .stcn import STCN
 from .xmem import XMem
 
-SHIPPED = ("stcn-small", "stcn-small-davis", "stcn-tiny", "xmem-small")
+# weights that ship -> the preset that they are of; the last two are twins, trained alike but for their losses
+SHIPPED = {
+    "stcn-small": "stcn-small",
+    "stcn-small-davis": "stcn-small",
+    "stcn-tiny": "stcn-tiny",
+    "xmem-small": "xmem-small",
+    "stcn-tiny-masks": "stcn-tiny",
+    "stcn-tiny-corr": "stcn-tiny",
+}
 SHIPPED_WEIGHTS = Path(__file__).resolve().parents[2] / "data" / "weights"
 
 # Names in the published checkpoints -> names here. First match wins per rule; rules apply in turn.
@@ -47,12 +55,12 @@ TITLES = {"stcn": "STCN", "xmem": "XMem"}
 def load_model(name: str, weights: str | Path | None = None, device: str | torch.device = "cpu") -> nn.Module:
     """A model in evaluation mode.
 
-    name: "colour" (nothing trained), "stcn" and "xmem" (the published networks), or one whose weights ship: "stcn-small",
-    "stcn-small-davis", "stcn-tiny", "xmem-small". weights: a file, .pth or .safetensors, loaded strictly ("stcn", "xmem": a
+    name: "colour" (nothing trained), "stcn" and "xmem" (the published networks), or one whose weights ship (SHIPPED:
+    "stcn-small" and others). weights: a file, .pth or .safetensors, loaded strictly ("stcn", "xmem": a
     published state dict; the others: what `vos-lab train` wrote), or "random" for seeded random weights. Raises InputError
     where file and model do not fit, and where weights that ship were changed.
     """
-    preset = name.removesuffix("-davis") if name in SHIPPED else name
+    preset = SHIPPED.get(name, name)
     if name == "colour":
         if weights is not None:
             raise InputError("the model 'colour' has no weights: leave out weights=")
