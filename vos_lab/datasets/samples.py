@@ -17,10 +17,10 @@ from PIL import Image
 from ..atomic import whole_file
 from ..clip import Clip
 from ..errors import InputError
+from ..shipped import DATA
 from .textures import PHOTOGRAPHS
 from .world import World
 
-DATA = Path(__file__).resolve().parents[2] / "data"
 LENGTH, SIZE, QUALITY = 24, (240, 432), 85
 BEGIN, END = "<!-- samples: written by python -m vos_lab.datasets.samples -->", "<!-- end of samples -->"
 

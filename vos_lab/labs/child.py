@@ -25,6 +25,7 @@ import vos_lab.models.load
 import vos_lab.show
 import vos_lab.tracker  # noqa: F401
 
+from ..shipped import DATA
 from . import confine, plain
 from .refuse import refusing
 
@@ -92,7 +93,7 @@ def serve(channel: socket.socket, folder: Path) -> None:
 def readable() -> list[Path]:
     """The libraries, without the folder of the answers."""
     roots = {Path(root).resolve() for root in (sys.prefix, sys.base_prefix, "/usr", "/lib", "/lib64", PACKAGE)}
-    roots.add(PACKAGE.parent / "data")
+    roots.add(DATA)
     found = [path for root in roots if root.exists() for path in confine.without(root, PACKAGE / "labs")]
     return found
 

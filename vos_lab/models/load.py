@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import InputError
+from ..shipped import DATA
 from .backbones import DEPTHS
 from .colour import Colour
 from .presets import PRESETS, build
@@ -23,7 +24,7 @@ SHIPPED = {
     "stcn-tiny-masks": "stcn-tiny",
     "stcn-tiny-corr": "stcn-tiny",
 }
-SHIPPED_WEIGHTS = Path(__file__).resolve().parents[2] / "data" / "weights"
+SHIPPED_WEIGHTS = DATA / "weights"
 
 # Names in the published checkpoints -> names here. First match wins per rule; rules apply in turn.
 STCN_NAMES = [
