@@ -50,9 +50,10 @@ def differences(
     first.set_yticks(range(len(variants)), variants)
     first.set_ylim(len(variants) - 0.5, -0.5)
     figure.legend(*first.get_legend_handles_labels(), loc="outside upper center", ncols=len(groups), frameon=False)
-    seeds = len({row["seed"] for row in rows})
+    seeds = [len({row["seed"] for row in rows if row["variant"] == variant}) for variant in variants]
+    many = f"{min(seeds)} seeds" if min(seeds) == max(seeds) else f"{min(seeds)} to {max(seeds)} seeds"
     words = (
-        f"Difference from '{baseline}', clip by clip, {seeds} seed{'s' * (seeds > 1)}; bars: 95 % intervals. Look for filled "
+        f"Difference from '{baseline}', clip by clip, {many.replace('1 seeds', '1 seed')}; bars: 95 % intervals. Look for filled "
         "markers: their interval is clear of 0. With one seed the interval speaks of other clips alone, not of other trainings."
     )
     caption(figure, words)
