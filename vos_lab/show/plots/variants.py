@@ -51,9 +51,9 @@ def differences(
     first.set_ylim(len(variants) - 0.5, -0.5)
     figure.legend(*first.get_legend_handles_labels(), loc="outside upper center", ncols=len(groups), frameon=False)
     seeds = [len({row["seed"] for row in rows if row["variant"] == variant}) for variant in variants]
-    many = f"{min(seeds)} seeds" if min(seeds) == max(seeds) else f"{min(seeds)} to {max(seeds)} seeds"
+    many = f"{min(seeds)} to {max(seeds)} seeds" if min(seeds) < max(seeds) else f"{seeds[0]} seed{'s' * (seeds[0] > 1)}"
     words = (
-        f"Difference from '{baseline}', clip by clip, {many.replace('1 seeds', '1 seed')}; bars: 95 % intervals. Look for filled "
+        f"Difference from '{baseline}', clip by clip, {many}; bars: 95 % intervals. Look for filled "
         "markers: their interval is clear of 0. With one seed the interval speaks of other clips alone, not of other trainings."
     )
     caption(figure, words)
