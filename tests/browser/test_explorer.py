@@ -114,7 +114,7 @@ def test_the_explorer_in_jupyterlab(opened, expected, tmp_path):
         said = it.hover(it.memory.nth(1), 15, 25)
         assert "is read by" in said and "frame 2, row 15, column 25" in said
         page.wait_for_function("() => !document.querySelector('.explorer .side .hint').textContent.includes('so far')")
-        gives = float(re.search(r"It gives ([\d.]+)", page.inner_text(".explorer .side .hint"))[1])
+        gives = float(re.search(r"it gets ([\d.]+)", page.inner_text(".explorer .side .hint"))[1])
         assert gives == pytest.approx(expected[1620 + 15 * 54 + 25].sum(), abs=0.006)
         assert it.python() == "Python sees (11, 13) (2, 15, 25) False l2 []"
 
@@ -129,7 +129,7 @@ def test_the_explorer_in_jupyterlab(opened, expected, tmp_path):
         it.words()
         assert "switched off" in parts.nth(3).inner_text()
         assert it.python() == "Python sees (15, 25) None False dot [6]"
-        page.click("text=as the tracker read")
+        page.click("text=back to how the tracker read")
         it.words()
         assert parts.all_inner_texts() == before
 

@@ -95,17 +95,20 @@ function affinityOf(keys, settings, j) {
 }
 
 // Who looks at a memory cell? That needs the softmax of every query cell, which takes seconds for all of them: so they are gone
-// through in slices of a few milliseconds, those first that are most like the memory cell, and kept until the settings change.
+// through once, in slices of a few milliseconds, and kept until the settings change. Where a memory cell is asked about before
+// the end, those come first that are most like it.
 class Readers {
     constructor(keys, settings) {
         Object.assign(this, { keys, settings, summaries: new Array(keys.m), count: 0, scores: new Float32Array(keys.n) });
+        Object.assign(this, { asked: null, waiting: Array.from({ length: keys.m }, (_, j) => j) });
     }
     get known() {
         return this.count / this.keys.m;
     }
-    advance(milliseconds, i) {
+    // i: the memory cell that is asked about; null: none is, yet
+    advance(milliseconds, i = null) {
         const stop = performance.now() + milliseconds;
-        if (i !== this.asked) this.waiting = this.likely(i).filter((j) => !this.summaries[j]).reverse();
+        if (i !== null && i !== this.asked && this.known < 1) this.waiting = this.likely(i).filter((j) => !this.summaries[j]).reverse();
         this.asked = i;
         while (this.waiting.length && performance.now() < stop) {
             const j = this.waiting.pop();

@@ -28,13 +28,13 @@ function render({ model, el }) {
         select("object_id", "object", [["0", "all objects"], ...facts.ids.map((id) => [String(id), `object ${id}`])]),
     ];
     if (two) {
-        controls.push(select("order", "first", [["mass", `the worst of ${facts.names[0]}`],
+        controls.push(select("order", "show first", [["mass", `the worst of ${facts.names[0]}`],
             ["gain", `where ${facts.names[1]} is better`]]));
     }
     const words = element("p", { class: "words", "aria-live": "polite" });
     const list = element("div", { class: "list" });
     const more = element("button", { class: "more", onclick: () => { count += PAGE; show(); } }, "show more");
-    const scale = element("span", {}, "weight: none ", element("span", { class: "scale" }), " most");
+    const scale = element("span", {}, "bright cells: where it looked; weight: none ", element("span", { class: "scale" }), " most");
     el.append(element("div", { class: "vos atlas" }, element("p", { class: "about" }, facts.about),
         element("div", { class: "row" }, ...controls, scale), words, list, more));
 
@@ -66,8 +66,8 @@ function render({ model, el }) {
             element("span", { class: look.false >= 0.25 ? "wrong" : "" }, `${percent(look.false)} of its weight is false`),
             `, ${percent(look.right)} lies ${facts.exact ? "within a cell of the right place" : "on its own label"}`));
         const should = entry.should
-            ? panel(entry.should, 0, `right: frame ${entry.should.frame}`, entry.should_words)
-            : element("figure", {}, element("b", {}, "right: none in memory"), element("div", { class: "none" }, entry.should_words));
+            ? panel(entry.should, 0, `should look: frame ${entry.should.frame}`, entry.should_words)
+            : element("figure", {}, element("b", {}, "should look: nowhere in memory"), element("div", { class: "none" }, entry.should_words));
         return element("div", { class: "entry", tabindex: 0, onkeydown: move },
             element("h4", {}, `${index + 1}. Frame ${entry.frame}: ${entry.words}`),
             element("div", { class: "looks" }, panel(entry, 0, `asks: frame ${entry.frame}`), ...looked, should));
@@ -102,17 +102,24 @@ function render({ model, el }) {
                 context.fillRect(...corner(r, c), stride, stride);
             }
         }
-        for (const [colour, line] of [["#000", 3], ["#fff", 1.5]]) {
-            context.strokeStyle = colour;
-            context.lineWidth = line;
-            context.strokeRect(x, y, stride, stride);
-        }
         context.font = "bold 10px system-ui, sans-serif";
         for (const [id, tx, ty] of facts.tags[t]) {
             context.fillStyle = "#000";
             context.fillRect(tx - 6, ty - 7, 12, 13);
             context.fillStyle = colourOf(id);
             context.fillText(String(id), tx - 3, ty + 3);
+        }
+        const [middleX, middleY] = [x + stride / 2, y + stride / 2], near = stride / 2 + 1, far = near + 9;
+        for (const [colour, line] of [["#000", 3], ["#fff", 1.5]]) {  // the cell, and four arms that point at it
+            context.strokeStyle = colour;
+            context.lineWidth = line;
+            context.strokeRect(x, y, stride, stride);
+            context.beginPath();
+            for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
+                context.moveTo(middleX + dx * near, middleY + dy * near);
+                context.lineTo(middleX + dx * far, middleY + dy * far);
+            }
+            context.stroke();
         }
     }
 

@@ -37,7 +37,8 @@ class FalseMatchAtlas(Widget, script="atlas.js"):
 
     about = (
         "Each row is a false match: a cell asks memory for what looks like it, and its weight falls on something else. "
-        "Compare where it looked (bright cells) with where the same thing really was. White outlines are the true objects."
+        "Compare where it looked (bright cells; marked: the strongest that is false, if any) with where the same thing really was. "
+        "White outlines are the true objects, with their numbers."
     )
 
     kind = traitlets.Unicode("all").tag(sync=True)  # or one of matches.KINDS
@@ -193,7 +194,7 @@ class FalseMatchAtlas(Widget, script="atlas.js"):
         h, w = track.keys[cell.frame].shape[2:]
         if places:
             t = looked if looked in places else max(places)
-            return {"frame": t, "cell": list(places[t])}, "exactly the same point, as the renderer knows it"
+            return {"frame": t, "cell": list(places[t])}, "exactly the same point, known since the clip is rendered"
         origins = track.origins(cell.frame, cell.reader)
         own = self._labels[0].flatten()[origins] == cell.label
         label = f"object {cell.label}" if cell.label else "background"

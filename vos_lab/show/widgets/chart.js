@@ -1,8 +1,8 @@
 // A small line chart, drawn as SVG: numbers over frames or steps. Beside common.js.
 
-// series: [{points: [[x, y], ...], dashed, dots, label}] · options: title, x and y as [low, high], mark: an x to be marked,
-// onpick(x): called with the x that was clicked
-function lineChart(series, { title, x, y, mark = null, onpick = null, width = 360, height = 150 }) {
+// series: [{points: [[x, y], ...], dashed, dots, label}] · options: title, unit: what x counts, x and y as [low, high], mark: the x
+// that is shown, onpick(x): called with the x that was clicked
+function lineChart(series, { title, unit, x, y, mark = null, onpick = null, width = 360, height = 150 }) {
     const NS = "http://www.w3.org/2000/svg", left = 44, right = 10, top = 24, bottom = 24;
     const make = (tag, attributes, text = "") => {
         const node = document.createElementNS(NS, tag);
@@ -14,15 +14,20 @@ function lineChart(series, { title, x, y, mark = null, onpick = null, width = 36
     const atY = (value) => height - bottom - ((value - y[0]) / (y[1] - y[0] || 1)) * (height - top - bottom);
     const svg = make("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": title, style: "max-width: 100%; height: auto" });
     svg.append(make("text", { x: left, y: 14, "font-size": 13, "font-weight": 600, fill: "#111" }, title));
-    for (const value of ticks(...y, 3)) {
+    for (const value of ticks(...y, 4)) {
         svg.append(make("line", { x1: left, x2: width - right, y1: atY(value), y2: atY(value), stroke: "#ddd" }));
         svg.append(make("text", { x: left - 6, y: atY(value) + 4, "font-size": 12, "text-anchor": "end", fill: "#333" }, short(value)));
     }
+    const below = { y: height - 6, "font-size": 12, "text-anchor": "end", fill: "#333" };
+    svg.append(make("text", { ...below, x: left - 6 }, unit));
     for (const value of ticks(...x, 5)) {
-        svg.append(make("text", { x: atX(value), y: height - 6, "font-size": 12, "text-anchor": "middle", fill: "#333" }, short(value)));
+        const half = 3.5 * short(value).length; // so that the last one is not cut off
+        svg.append(make("text", { ...below, x: Math.min(atX(value) + half, width - 1) }, short(value)));
     }
     if (mark !== null) {
         svg.append(make("line", { x1: atX(mark), x2: atX(mark), y1: top, y2: height - bottom, stroke: "#0072B2", "stroke-width": 2 }));
+        const side = atX(mark) > width / 2 ? { x: atX(mark) - 5, "text-anchor": "end" } : { x: atX(mark) + 5 };
+        svg.append(make("text", { ...side, y: height - bottom - 5, "font-size": 12, fill: "#0072B2" }, "shown"));
     }
     let from = width - right;
     for (const { points, dashed, dots, label } of series) {

@@ -2,6 +2,7 @@
 
 const SETTINGS = ["kind", "temperature", "top_k", "norm_term", "without", "opacity"];
 const CHOSEN = ["cell", "memory_cell", "pinned", ...SETTINGS];
+const SLICE = 5; // milliseconds of work at a time before a memory cell is asked about: moving the mouse stays smooth
 const MOST_MARKS = 100; // top-k above which the cells that are read are not marked one by one
 const STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 
@@ -103,7 +104,7 @@ function render({ model, el }) {
         painted = performance.now();
         const settings = settingsNow(), [board, index] = chosen(), asks = board === query, cell = board.start + index;
         if (!asks && cell !== readers.asked) readers.advance(25, cell);
-        if (!asks && readers.known < 1 && !working) working = setTimeout(goOn, 0);
+        if (readers.known < 1 && !working) working = setTimeout(goOn, 0);
         const weights = asks ? affinityOf(keys, settings, index) : readers.of(cell); // of the boards that answer
         const answers = asks ? memory : [query], best = argmax(weights), max = weights[best] || 0;
         const strongest = answers.find(({ start, count }) => best >= start && best < start + count);
@@ -120,14 +121,15 @@ function render({ model, el }) {
         controls.show(settings);
     }
 
-    // the other way round needs all query cells: the rest bit by bit, and a new picture every now and then
+    // The other way round needs all query cells. They are gone through bit by bit as soon as the widget is open, so that a memory
+    // cell is then answered at once; if one is asked about before, in a hurry, with a new picture every now and then.
     function goOn() {
-        const [board, index] = chosen();
+        const [board, index] = chosen(), waited = board !== query;
         working = 0;
-        if (board === query) return;
-        readers.advance(20, board.start + index);
-        if (readers.known === 1 || performance.now() - painted > 250) schedule();
-        else working = setTimeout(goOn, 0);
+        if (waited) readers.advance(20, board.start + index);
+        else readers.advance(SLICE);
+        if (waited && (readers.known === 1 || performance.now() - painted > 250)) schedule();
+        else if (readers.known < 1) working = setTimeout(goOn, 0);
     }
 
     // --- open and close

@@ -2,14 +2,15 @@
 
 function controlsOf(model, listen, choose) {
     const kinds = ["l2", "dot", "cosine", ...(model.get("shrinkage").byteLength ? ["anisotropic"] : [])];
-    const kind = element("select", {}, ...kinds.map((name) => element("option", { value: name }, name)));
+    const means = { l2: "distance", dot: "product", cosine: "angle", anisotropic: "weighed distance" };
+    const kind = element("select", {}, ...kinds.map((name) => element("option", { value: name }, `${name}: ${means[name]}`)));
     const temperature = element("input", { type: "range", min: -5, max: 5, step: 0.25, "aria-label": "temperature" });
     const degrees = element("output");
     const topK = element("input", { type: "number", min: 1, max: 9999, "aria-label": "top-k" });
     const all = element("input", { type: "checkbox" });
     const norm = element("input", { type: "checkbox" });
     const opacity = element("input", { type: "range", min: 0, max: 1, step: 0.05, "aria-label": "opacity of the heat" });
-    const reset = element("button", { type: "button" }, "as the tracker read");
+    const reset = element("button", { type: "button" }, "back to how the tracker read");
     const tracked = model.get("tracked");
     listen(kind, "change", () => choose({ kind: kind.value }, true));
     listen(temperature, "input", () => choose({ temperature: 2 ** Number(temperature.value) }));
@@ -36,11 +37,12 @@ function controlsOf(model, listen, choose) {
         reset.disabled = Object.keys(tracked).every((name) => JSON.stringify(model.get(name)) === JSON.stringify(tracked[name]));
     };
     const node = element("div", { class: "row", role: "group", "aria-label": "how memory is read" },
+        element("b", {}, "How memory is read:"),
         element("label", {}, "similarity", kind),
-        element("label", { title: "the term of l2 that silences keys that are long; others have none" }, norm, "with the |k|² term"),
-        element("label", { title: "divides the similarity: small is sharp" }, "temperature", temperature, degrees),
-        element("label", { title: "only so many memory cells are read" }, "top-k", topK),
-        element("label", {}, all, "all"),
+        element("label", { title: "the term of l2 that silences keys that are long; others have none" }, norm, "|k|² term: long keys count less"),
+        element("label", { title: "divides the similarity: small is sharp" }, "temperature: sharp", temperature, "blurred", degrees),
+        element("label", { title: "only so many memory cells are read" }, "top-k: read the best", topK),
+        element("label", {}, all, "all cells"),
         element("label", {}, "heat opacity", opacity),
         reset);
     return { node, show };
@@ -48,7 +50,7 @@ function controlsOf(model, listen, choose) {
 
 function legendOf(boards) {
     const labels = [...new Set(boards.flatMap((board) => [...board.labels]))].filter((label) => label !== MIXED).sort((a, b) => a - b);
-    const swatch = (label) => element("span", { class: "swatch", style: `background: ${fillOf(label)}` }, label || "");
+    const swatch = (label) => element("span", { class: "swatch", style: `background: ${fillOf(label)}` }, label % MIXED || "");
     const mark = (draw, side, words) => {
         const canvas = element("canvas", { width: 44, height: 44, class: "mark" });
         draw(canvas.getContext("2d"), { x: 22 - side / 2, y: 22 - side / 2, side, dense: 2 });
@@ -58,11 +60,12 @@ function legendOf(boards) {
     const scale = element("span", { class: "scale", style: `background: linear-gradient(to right, ${colours})` });
     const node = element("div", { class: "legend" },
         ...labels.map((label) => element("span", {}, swatch(label), nameOf(label))),
-        element("span", {}, element("span", { class: "swatch false" }), "false: on another label"),
+        element("span", {}, swatch(MIXED), "mixed: cells on an outline"),
+        element("span", {}, element("span", { class: "swatch false" }), "striped: false, on something else"),
         mark(drawChosen, 10, "chosen cell"),
         mark(drawRing, 12, "strongest match"),
-        mark(drawSquare, 16, "match (in the top-k)"),
-        mark(drawCross, 16, "false match"),
+        mark(drawSquare, 16, "match: a cell that is read"),
+        mark(drawCross, 16, "false match: on something else"),
         mark(drawDot, 16, "match of under 1 %"),
         element("span", {}, "weight of a cell: 0", scale, most));
     return { node, most };
@@ -115,12 +118,14 @@ function pageOf(model, boards, controls) {
         const pin = model.get("pinned") ? "Pinned: click the cell again or press Escape to let go." : "Click to pin.";
         say(words, wordsOf({ asks, own, known, shares: sharesOf(weights, asks ? labels : query.labels) }));
         say(hint, asks ? pin : `${givesOf(weights, settings, known)} ${pin}`);
-        say(heading, `Query, ${query.panel.title}: ${asks ? "the marked cell looks into memory" : "who reads the marked memory cell"}`);
-        say(answering, asks ? "Memory: where it looks; the parts of all frames make up 100 %" : "Memory: the marked cell");
-        say(one.caption, `this cell: ${asks ? "" : `frame ${frame}, `}row ${row}, column ${column}`);
+        say(heading, `Query, ${query.panel.title}: ${asks ? "the marked cell looks into memory" : "who reads the marked memory cell (bar: what they are)"}`);
+        say(answering, asks
+            ? "Memory: where it looks. Bars: what it reads in each frame, 100 % in all. Untick a frame to leave it out."
+            : "Memory: the marked cell");
+        say(one.caption, `enlarged: ${asks ? "" : `frame ${frame}, `}row ${row}, column ${column}`);
         const where = strongest?.panel.title.split(":")[0];
-        say(other.caption, max ? `${asks ? "reads most" : "read most by"}: ${where}, ${percent(max)}` : "");
-        say(around.caption, max ? "all matches near it" : "");
+        say(other.caption, max ? `${asks ? `strongest match: ${where},` : "strongest reader: gives it"} ${percent(max)}` : "");
+        say(around.caption, max ? "all matches near there" : "");
         say(legend.most, percent(max));
         for (const { panel, start, count, caption, toggle, canvas } of memory) {
             const part = weights.subarray(start, start + count), off = without.includes(panel.name);
@@ -144,8 +149,8 @@ function wordsOf({ asks, own, known, shares }) {
     return `${who} ${asks ? "reads" : "is read by"} ${parts.join(", ")}; false: ${verdict}.`;
 }
 
-// how much a memory cell gives to all query cells together
+// how much a memory cell gets of all query cells together
 function givesOf(weights, { on }, known) {
-    const average = weights.length / sumOf(on), counted = known < 1 ? ` Counted so far: ${percent(known)} of the query cells.` : "";
-    return `It gives ${sumOf(weights).toFixed(2)} in all, an average memory cell ${average.toFixed(2)}.${counted}`;
+    const average = weights.length / sumOf(on), counted = known < 1 ? ` Counted so far: ${percent(known)} of them.` : "";
+    return `Query cells have 1 each to give: it gets ${sumOf(weights).toFixed(2)}, the average is ${average.toFixed(2)}.${counted}`;
 }

@@ -6,7 +6,7 @@ function render({ model, el }) {
     const words = element("p", { class: "words", "aria-live": "polite" }), bar = element("progress", { max: 1, value: 0 });
     const loss = element("div"), score = element("div"), sampleWords = element("figcaption");
     const picture = element("img", { alt: "the newest weights' mask in the last frame of a sample clip" });
-    const button = element("button", { class: "sample", onclick: () => model.send({ ask: "sample" }) }, "try the newest weights");
+    const button = element("button", { class: "sample", onclick: () => model.send({ ask: "sample" }) }, "draw the picture with the newest weights");
     let url = null;
     el.append(element("div", { class: "vos monitor" }, element("p", { class: "about" }, model.get("about")),
         element("div", { class: "row" }, bar, words, button),
@@ -17,11 +17,11 @@ function render({ model, el }) {
         const last = losses.length ? losses[losses.length - 1] : null, x = [0, steps || 1];
         const top = Math.max(1e-6, ...losses.map(([, value]) => value));
         loss.replaceChildren(lineChart([{ points: losses }],
-            { title: last ? `loss, now ${last[1].toPrecision(3)}` : "loss: nothing yet", x, y: [0, 1.05 * top], width: 310, height: 190 }));
+            { title: last ? `loss: ${last[1].toPrecision(3)} now` : "loss: nothing yet", unit: "step", x, y: [0, 1.05 * top], width: 310, height: 190 }));
         const newest = scores.map(([name, points]) => `${name} ${points[points.length - 1][1].toFixed(2)}`).join(", ");
         const series = scores.map(([, points], i) => ({ points, dots: true, dashed: i > 0 }));
         score.replaceChildren(lineChart(series,
-            { title: newest ? `validation: ${newest}` : "validation: nothing yet", x, y: [0, 1], width: 310, height: 190 }));
+            { title: newest ? `validation: ${newest}` : "validation: nothing yet", unit: "step", x, y: [0, 1], width: 310, height: 190 }));
     }
     function state() {
         words.textContent = model.get("words");

@@ -12,8 +12,8 @@ const KEYS = [
     ["+  -  0", "zoom; so does Ctrl+wheel"],
     ["Shift+drag", "move the view"],
     ["Enter", "close the polygon"],
-    ["Backspace", "last corner away"],
-    ["Esc", "drop it"],
+    ["Backspace", "take its last corner away"],
+    ["Esc", "give it up"],
 ];
 
 function render({ model, el }) {
@@ -98,7 +98,9 @@ function render({ model, el }) {
             element("kbd", {}, ".mask"),
             " is what you see here, after each stroke; ",
             element("kbd", {}, '.save("00000.png")'),
-            " writes it to a file.",
+            " writes it to a file, ",
+            element("kbd", {}, '.mask = "00000.png"'),
+            " opens one.",
         ),
     );
     el.append(root);

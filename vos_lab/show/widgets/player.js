@@ -65,7 +65,7 @@ function render({ model, el }) {
         {},
         ...Object.keys(SPEEDS).map((name) => element("option", { selected: name === slowest }, name)),
     );
-    const measures = ["J", "F"].map((name) => button(name, () => measure(name), { "aria-pressed": String(name === "J") }));
+    const measures = Object.entries({ J: "region", F: "contour" }).map(([name, of]) => button(`${name}: ${of}`, () => measure(name), { "data-name": name, "aria-pressed": String(name === "J") }));
     const opacity = element("input", { type: "range", min: 0, max: 100, value: 60, oninput: draw });
     const outline = element("input", { type: "checkbox", onchange: draw });
     const words = element("div", { class: "words", role: "status", "aria-live": "polite" }, "Loading ...");
@@ -103,7 +103,7 @@ function render({ model, el }) {
         ["Home  End", "first, last"],
     ];
     if (scored) keys.push(["J  F", "region or contour"]);
-    const help = "J: share of the region that agrees; F: of the contour; 1 is perfect. First and last frame are not scored.";
+    const help = "J: how much of the region agrees with the true mask; F: how much of its contour; 1 is perfect. First and last frame are not scored.";
     const root = element(
         "div",
         { class: "vos player", "data-lm-suppress-shortcuts": true, onkeydown: key },
@@ -114,7 +114,7 @@ function render({ model, el }) {
         element(
             "div",
             { class: "row" },
-            ...(scored ? ["curves:", ...measures, toWorst] : []),
+            ...(scored ? ["curves show", ...measures, toWorst] : []),
             scored && tracks.length > 1 ? toDifference : "",
             element("label", {}, "opacity", opacity),
             element("label", {}, outline, "outlines only (O)"),
@@ -219,7 +219,7 @@ function render({ model, el }) {
     }
     function measure(name) {
         current = name;
-        measures.forEach((node) => node.setAttribute("aria-pressed", String(node.textContent === name)));
+        measures.forEach((node) => node.setAttribute("aria-pressed", String(node.dataset.name === name)));
         draw();
     }
     function key(event) {

@@ -58,7 +58,8 @@ class TrackPlayer(Widget, script="player.js", needs=("masks.js", "timeline.js"))
         if tracks and not any(self.scores):
             note = f"{note} There are no scores, since the true masks of later frames are not known.".strip()
         super().__init__(
-            about="Does the mask stay on its object? Play the clip"
+            about=("The first frame shows the masks that were given. " if tracks else "")
+            + "Does the colour stay on its object? Play the clip"
             + (", or click on a curve, which says how well each frame was found." if any(self.scores) else "."),
             size=clip.size,
             fps=float(clip.fps),

@@ -43,11 +43,11 @@ function render({ model, el }) {
     const range = (from, to) => Array.from({ length: to - from + 1 }, (_, i) => from + i);
     const tops = [...new Set([1, 2, 5, 10, 20, 50, 100, facts.own.top_k || 1])].sort((a, b) => a - b);
     const warmths = [...new Set([...range(-6, 6).map((x) => 2 ** (x / 2)), facts.own.temperature])].sort((a, b) => a - b);
-    const policies = { own: `its own: ${facts.policy}` };
+    const policies = { own: `as before: ${facts.policy}` };
     for (const name of Object.keys(facts.policies)) policies[name] = name;
-    const frame = slider("frame", "frame", range(facts.first, facts.last));
+    const frame = slider("frame", "draw anew: frame", range(facts.first, facts.last));
     const controls = [
-        choice("policy", "remember", policies),
+        choice("policy", "frames that are kept", policies),
         slider("number", "n", range(1, 10)),
         slider("top_k", "top-k", [...tops, 0], (k) => (k ? String(k) : "all")),
         choice("kind", "similarity", Object.fromEntries(facts.kinds.map((kind) => [kind, kind]))),
@@ -55,9 +55,9 @@ function render({ model, el }) {
     ];
     const ask = (content, ...buffers) => model.send(content, undefined, buffers);
     const button = (words, act, name) => element("button", { onclick: act, class: name }, words);
-    const goOn = button("go on to the end", () => ask({ ask: "go on" }), "go-on");
+    const goOn = button("track on to the end", () => ask({ ask: "go on" }), "go-on");
     const stop = button("stop", () => ask({ ask: "stop" }), "stop");
-    const reset = button("all as it was", () => ask({ ask: "reset" }), "reset");
+    const reset = button("undo all changes", () => ask({ ask: "reset" }), "reset");
     const bar = element("progress", { max: 1, value: 0 }), barWords = element("span", { class: "going" });
 
     // what is shown
@@ -65,12 +65,16 @@ function render({ model, el }) {
     const words = element("p", { class: "words", "aria-live": "polite" });
     const found = element("img", { alt: "the mask as it was found" }), now = element("img", { alt: "the new mask" });
     const foundTitle = element("div"), nowTitle = element("div"), chart = element("div", { class: "chart" });
+    const colours = facts.ids.map((id) => element("span", {},
+        element("span", { class: "swatch", style: `background: ${colourOf(id)}` }), `object ${id}`));
+    const striped = element("span", {}, element("span", { class: "swatch stripes" }), "pixels that changed");
+    const legend = element("div", { class: "row quiet" }, ...colours, striped);
     el.append(element("div", { class: "vos surgery" },
         element("p", { class: "about" }, facts.about),
         element("div", { class: "row" }, frame.node, goOn, stop, reset, bar, barWords),
         memory, strip, sheet,
-        element("div", { class: "row" }, ...controls.map((control) => control.node)),
-        words,
+        element("div", { class: "row" }, element("b", {}, "How memory is made and read:"), ...controls.map((control) => control.node)),
+        words, legend,
         element("div", { class: "pair" }, element("figure", {}, foundTitle, found), element("figure", {}, nowTitle, now)),
         chart,
     ));
@@ -105,7 +109,7 @@ function render({ model, el }) {
         found.src = url(answer.found);
         now.src = url(answer.now);
         foundTitle.textContent = `frame ${answer.frame}, as it was found${score(before)}`;
-        nowTitle.textContent = `frame ${answer.frame}, changed memory${score(after)} (stripes: changed)`;
+        nowTitle.textContent = `frame ${answer.frame}, from the changed memory${score(after)}`;
         words.textContent = answer.words;
         words.classList.toggle("wrong", answer.words.startsWith("No mask"));
         const points = (values) => values.map((value, t) => [t, value === null ? NaN : value]);
@@ -113,7 +117,7 @@ function render({ model, el }) {
             chart.replaceChildren(lineChart(
                 [{ points: points(answer.before), dashed: true, label: "as found" },
                     { points: points(answer.after), dots: true, label: "changed memory" }],
-                { title: "J&F of each frame (click: go there)", x: [0, facts.last], y: [0, 1], mark: answer.frame,
+                { title: "J&F of each frame (click: go there)", unit: "frame", x: [0, facts.last], y: [0, 1], mark: answer.frame,
                     width: 900, height: 150, onpick: (t) => { wish("frame", Math.max(t, facts.first)); refresh(); } },
             ));
         }
@@ -177,7 +181,7 @@ function render({ model, el }) {
         sheet.replaceChildren(element("div", { class: "sheet" },
             element("div", { class: "row" }, element("b", {}, `Paint the mask that frame ${t} is remembered with:`), ...brushes,
                 element("label", {}, "brush", thick), button("use this mask", use, "use"),
-                button("the mask as found", () => { ask({ ask: "paint", frame: t }); done(); }), button("cancel", done)),
+                button("back to the mask as found", () => { ask({ ask: "paint", frame: t }); done(); }), button("cancel", done)),
             canvas));
         press();
         draw();
