@@ -37,8 +37,8 @@ class FalseMatchAtlas(Widget, script="atlas.js"):
 
     about = (
         "Each row is a false match: a cell asks memory for what looks like it, and its weight falls on something else. "
-        "Compare where it looked (bright cells; marked: the strongest that is false, if any) with where the same thing really was. "
-        "White outlines are the true objects, with their numbers."
+        "Compare where it looked (bright cells; marked: the strongest that is false, if any) with where the same thing really "
+        "was. White outlines are the true objects, with their numbers."
     )
 
     kind = traitlets.Unicode("all").tag(sync=True)  # or one of matches.KINDS

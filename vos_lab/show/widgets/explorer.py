@@ -34,9 +34,9 @@ class AffinityExplorer(Widget, script="explorer.js", needs=("affinity.js", "boar
     """
 
     about = (
-        "To find the objects in a new frame, the query, each of its cells (a small square) reads the cells of earlier frames that "
-        "look like it: its affinity, 100 % in all. Move over the query frame to see where a cell looks, or over a memory frame to "
-        "see which query cells read it; click to pin, arrow keys to step."
+        "To find the objects in a new frame, the query, each of its cells (a small square) reads the cells of earlier frames "
+        "that look like it: its affinity, 100 % in all. Move over the query frame to see where a cell looks, or over a memory "
+        "frame to see which query cells read it; click to pin, arrow keys to step."
     )
     # what is shown: of the query first, then of each memory frame (and of long-term memory, its cells as a mosaic)
     sentence = constant(Unicode)

@@ -37,9 +37,9 @@ class TrainingMonitor(Widget, script="monitor.js", needs=("chart.js",)):
     """
 
     about = traitlets.Unicode(
-        "A training while it runs: the loss (the error in training) should fall, and J&F rise: how well masks agree with the true "
-        "ones, on clips that are not trained on; 1 is perfect. The picture shows what the newest weights make of such a clip, from "
-        "its first mask alone."
+        "A training while it runs: the loss (the error in training) should fall, and J&F rise: how well masks agree with the "
+        "true ones, on clips that are not trained on; 1 is perfect. The picture shows what the newest weights make of such a "
+        "clip, from its first mask alone."
     ).tag(sync=True)
 
     words = traitlets.Unicode().tag(sync=True)

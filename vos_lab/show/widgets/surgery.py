@@ -42,9 +42,9 @@ class MemorySurgery(Widget, script="surgery.js", needs=("chart.js",)):
     """
 
     about = (
-        "What a tracker draws depends on what it remembers: earlier frames, each with its mask. Change this memory, or how it is "
-        "read: one frame is drawn anew, on the left as it was found, on the right from the changed memory. J&F says how well a "
-        "mask agrees with the true one; 1 is perfect."
+        "What a tracker draws depends on what it remembers: earlier frames, each with its mask. Change this memory, or how it "
+        "is read: one frame is drawn anew, on the left as it was found, on the right from the changed memory. J&F says how "
+        "well a mask agrees with the true one; 1 is perfect."
     )
 
     # what is asked; set from either side
