@@ -52,14 +52,19 @@ def affinity_of_pixel(clip: Clip, track: Track, frame: int, x: int, y: int, obje
     query.set_title(f"frame {frame}: the marked cell asks")
     for ax, t, weight in zip(views, memory_frames, weights):
         show_picture(ax, clip.frames[t], pale=True)
+        outline(ax, track.masks[t])
         heat = show_heat(ax, weight, track, most)
         if weight.sum() > 0.005:  # a frame without weight has no best match to look at
             glass = magnifier(ax, *middle(track, int(weight.argmax())), 11 * track.stride)
             show_picture(glass, clip.frames[t], pale=True)
+            outline(glass, track.masks[t])
             show_heat(glass, weight, track, most)
         ax.set_title(f"memory, frame {t}: {weight.sum():.0%} of the weight")
     figure.colorbar(heat, ax=axes, label="affinity", shrink=0.7)
-    words = "Look for bright cells that lie on something else than the cell that asks: these are false matches."
+    words = (
+        "White and black: the outlines found; a large box shows what is in the small one, magnified. Look for bright cells "
+        "that lie on something else than the cell that asks: these are false matches."
+    )
     caption(figure, words + long_term_share(column_of_it, weights.size))
     return figure
 
@@ -80,7 +85,7 @@ def memory_usage(track: Track, frame: int, object_id: int | None = None) -> Figu
         heat = ax.imshow(weight, cmap="cividis", norm=norm, extent=grid_extent(track), interpolation="nearest")
         outline(ax, track.masks[t], colour="white")
         ax.set_title(f"memory, frame {t}: {weight.sum() / (h * w):.0%} of all weight")
-    figure.colorbar(heat, ax=axes, label="weight received")
+    figure.colorbar(heat, ax=axes, label="weight received (1: all that one query cell gives)")
     falling = usage.sort(descending=True).values.cumsum(0)
     half = int((falling < falling[-1] / 2).sum()) + 1
     words = (
@@ -132,7 +137,8 @@ def affinity_matrix(
     ax.set_title(f"affinity of {n} memory cells (rows) x {m} query cells (columns){pixel}")
     ax.set_xticks([])
     ax.set_xlabel(f"query cells of frame {frame}", loc="left")
-    figure.colorbar(heat, ax=ax, label="affinity, mean of block" if pixel else "affinity", aspect=40, pad=0.01)
+    each = "affinity, mean of block" if pixel else "affinity"
+    figure.colorbar(heat, ax=ax, label=f"{each} (scale stretched where it is small)", aspect=40, pad=0.01)
     there = sorted({*memory_labels.tolist(), *query_labels.tolist()}, key=lambda i: (i < 0, i))
     handles = [Patch(**look_of(i), label={0: "background", -1: "mixed cells"}.get(i, f"object {i}")) for i in there]
     ax.legend(handles=handles, loc="upper right", bbox_to_anchor=(1, 0), ncols=len(handles), frameon=False)

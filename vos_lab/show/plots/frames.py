@@ -67,6 +67,8 @@ def contact_sheet(
         axes[first].text(-0.03, 0.5, name, transform=axes[first].transAxes, rotation=90, ha="right", va="center")
         for ax, t in zip(axes[first:], frames):
             show_picture(ax, overlay(clip.frames[t : t + 1], masks[t : t + 1])[0])
+            for object_id in object_ids(masks[t : t + 1]) if t == frames[0] else []:
+                write_id(ax, masks[t] == object_id, int(object_id))
             if masks is clip.masks:
                 note = "" if clip.annotated[t] else ": not annotated"
             else:

@@ -22,11 +22,12 @@ def keys_as_colours(track: Track, frames: list[int] | None = None) -> Figure:
         show_picture(above, outlined(track, t))
         above.set_title(f"frame {t}")
         fit_to(below, clip.size)
-        below.set_title("its keys")
+        below.set_title("its keys, as colours")
         below.imshow(colours[t].numpy(), extent=grid_extent(track), interpolation="nearest")
     words = (
-        "Above the outlines that were found, below the keys. Look for two things that share a colour: their keys are alike, "
-        f"and matching may confuse them. (The colours hold {explained:.0%} of the variance of the keys; the rest is unseen.)"
+        "A key is what a cell is compared by. Above the outlines that were found, below the keys. Look for two things that "
+        "share a colour: their keys are alike, and matching may confuse them. "
+        f"(The colours hold {explained:.0%} of the variance of the keys; the rest is unseen.)"
     )
     caption(figure, words)
     return figure
@@ -67,7 +68,7 @@ def key_norms(track: Track, frames: list[int] | None = None) -> Figure:
         below.set_title(f"|k| is {norms[t].min():.1f} to {norms[t].max():.1f}", fontsize=10)
     figure.colorbar(heat, ax=axes[len(frames) :], label="length of key")
     words = (
-        "The square marks the loudest cell of each frame. Look whether bright cells lie on what is followed or anywhere: in a "
+        "The square marks the longest key of each frame. Look whether bright cells lie on what is followed or anywhere: in a "
         "dot product a long key wins against keys that fit better; L2 takes its length off."
     )
     caption(figure, words)

@@ -188,7 +188,7 @@ def false_match_map(
         f"Marked: cells with {LEAST:.0%} or more of their weight on another label, fuller colour for more; black: the true "
         "outlines. Look for patches: single cells at an outline do little harm, a patch becomes a wrong mask."
     )
-    figure, ax = canvas(ax, (9, 9 * height / width + 1.6), words)
+    figure, ax = canvas(ax, (9, 9 * height / width + 1.5), words)
     show_picture(ax, clip.frames[frame], pale=True)
     outline(ax, masks[frame])
     legend, side = [], track.stride

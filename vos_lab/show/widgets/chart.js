@@ -3,7 +3,7 @@
 // series: [{points: [[x, y], ...], dashed, dots, label}] · options: title, unit: what x counts, x and y as [low, high], mark: the x
 // that is shown, onpick(x): called with the x that was clicked
 function lineChart(series, { title, unit, x, y, mark = null, onpick = null, width = 360, height = 150 }) {
-    const NS = "http://www.w3.org/2000/svg", left = 44, right = 10, top = 24, bottom = 24;
+    const NS = "http://www.w3.org/2000/svg", left = 52, right = 10, top = 24, bottom = 24;
     const make = (tag, attributes, text = "") => {
         const node = document.createElementNS(NS, tag);
         for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
@@ -19,7 +19,7 @@ function lineChart(series, { title, unit, x, y, mark = null, onpick = null, widt
         svg.append(make("text", { x: left - 6, y: atY(value) + 4, "font-size": 12, "text-anchor": "end", fill: "#333" }, short(value)));
     }
     const below = { y: height - 6, "font-size": 12, "text-anchor": "end", fill: "#333" };
-    svg.append(make("text", { ...below, x: left - 6 }, unit));
+    svg.append(make("text", { ...below, x: left - 12 }, unit));
     for (const value of ticks(...x, 5)) {
         const half = 3.5 * short(value).length; // so that the last one is not cut off
         svg.append(make("text", { ...below, x: Math.min(atX(value) + half, width - 1) }, short(value)));
@@ -29,6 +29,8 @@ function lineChart(series, { title, unit, x, y, mark = null, onpick = null, widt
         const side = atX(mark) > width / 2 ? { x: atX(mark) - 5, "text-anchor": "end" } : { x: atX(mark) + 5 };
         svg.append(make("text", { ...side, y: height - bottom - 5, "font-size": 12, fill: "#0072B2" }, "shown"));
     }
+    const pen = element("canvas").getContext("2d");
+    pen.font = "12px system-ui, sans-serif";
     let from = width - right;
     for (const { points, dashed, dots, label } of series) {
         const shown = points.filter(([, value]) => Number.isFinite(value));
@@ -38,7 +40,7 @@ function lineChart(series, { title, unit, x, y, mark = null, onpick = null, widt
         for (const [a, b] of dots ? shown : []) svg.append(make("circle", { cx: atX(a), cy: atY(b), r: 3, fill: "#111" }));
         if (label) {  // the legend, from the right
             svg.append(make("text", { x: from, y: 14, "font-size": 12, "text-anchor": "end", fill: "#333" }, label));
-            const end = from - 7.2 * label.length - 6;
+            const end = from - pen.measureText(label).width - 6;
             const key = { x1: end - 24, x2: end, y1: 10, y2: 10, stroke: dashed ? "#767676" : "#111", "stroke-width": 2 };
             svg.append(make("line", dashed ? { ...key, "stroke-dasharray": "6 4" } : key));
             from = end - 34;

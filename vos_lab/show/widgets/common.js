@@ -51,4 +51,7 @@ function cividis(x) {
     return CIVIDIS[i].map((low, c) => low + (place - i) * (CIVIDIS[i + 1][c] - low));
 }
 
+// how the similarities are called, and what they go by
+const SIMILARITIES = { l2: "l2: distance", dot: "dot: product", cosine: "cosine: angle", anisotropic: "anisotropic: weighed distance" };
+
 const percent = (x) => `${Math.round(100 * x)} %`;

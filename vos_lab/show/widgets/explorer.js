@@ -2,7 +2,8 @@
 
 const SETTINGS = ["kind", "temperature", "top_k", "norm_term", "without", "opacity"];
 const CHOSEN = ["cell", "memory_cell", "pinned", ...SETTINGS];
-const SLICE = 5; // milliseconds of work at a time before a memory cell is asked about: moving the mouse stays smooth
+const SLICE = 20; // milliseconds of work at a time; SMALL while the mouse moves, so that it stays smooth
+const SMALL = 5;
 const MOST_MARKS = 100; // top-k above which the cells that are read are not marked one by one
 const STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 
@@ -126,8 +127,8 @@ function render({ model, el }) {
     function goOn() {
         const [board, index] = chosen(), waited = board !== query;
         working = 0;
-        if (waited) readers.advance(20, board.start + index);
-        else readers.advance(SLICE);
+        if (waited) readers.advance(SLICE, board.start + index);
+        else readers.advance(performance.now() - painted < 300 ? SMALL : SLICE);
         if (waited && (readers.known === 1 || performance.now() - painted > 250)) schedule();
         else if (readers.known < 1) working = setTimeout(goOn, 0);
     }

@@ -2,8 +2,7 @@
 
 function controlsOf(model, listen, choose) {
     const kinds = ["l2", "dot", "cosine", ...(model.get("shrinkage").byteLength ? ["anisotropic"] : [])];
-    const means = { l2: "distance", dot: "product", cosine: "angle", anisotropic: "weighed distance" };
-    const kind = element("select", {}, ...kinds.map((name) => element("option", { value: name }, `${name}: ${means[name]}`)));
+    const kind = element("select", {}, ...kinds.map((name) => element("option", { value: name }, SIMILARITIES[name])));
     const temperature = element("input", { type: "range", min: -5, max: 5, step: 0.25, "aria-label": "temperature" });
     const degrees = element("output");
     const topK = element("input", { type: "number", min: 1, max: 9999, "aria-label": "top-k" });
@@ -40,7 +39,7 @@ function controlsOf(model, listen, choose) {
         element("b", {}, "How memory is read:"),
         element("label", {}, "similarity", kind),
         element("label", { title: "the term of l2 that silences keys that are long; others have none" }, norm, "|k|² term: long keys count less"),
-        element("label", { title: "divides the similarity: small is sharp" }, "temperature: sharp", temperature, "blurred", degrees),
+        element("label", { title: "divides the similarity: small is sharp" }, "temperature", degrees, "sharp", temperature, "blurred"),
         element("label", { title: "only so many memory cells are read" }, "top-k: read the best", topK),
         element("label", {}, all, "all cells"),
         element("label", {}, "heat opacity", opacity),
@@ -118,9 +117,9 @@ function pageOf(model, boards, controls) {
         const pin = model.get("pinned") ? "Pinned: click the cell again or press Escape to let go." : "Click to pin.";
         say(words, wordsOf({ asks, own, known, shares: sharesOf(weights, asks ? labels : query.labels) }));
         say(hint, asks ? pin : `${givesOf(weights, settings, known)} ${pin}`);
-        say(heading, `Query, ${query.panel.title}: ${asks ? "the marked cell looks into memory" : "who reads the marked memory cell (bar: what they are)"}`);
+        say(heading, `Query, ${query.panel.title}: ${asks ? "the marked cell looks into memory" : "who reads the memory cell (bar: what it is)"}`);
         say(answering, asks
-            ? "Memory: where it looks. Bars: what it reads in each frame, 100 % in all. Untick a frame to leave it out."
+            ? "Memory: where it looks. Bars: its parts, 100 % in all; untick a frame to leave it out"
             : "Memory: the marked cell");
         say(one.caption, `enlarged: ${asks ? "" : `frame ${frame}, `}row ${row}, column ${column}`);
         const where = strongest?.panel.title.split(":")[0];

@@ -18,10 +18,10 @@ function render({ model, el }) {
         const top = Math.max(1e-6, ...losses.map(([, value]) => value));
         loss.replaceChildren(lineChart([{ points: losses }],
             { title: last ? `loss: ${last[1].toPrecision(3)} now` : "loss: nothing yet", unit: "step", x, y: [0, 1.05 * top], width: 310, height: 190 }));
-        const newest = scores.map(([name, points]) => `${name} ${points[points.length - 1][1].toFixed(2)}`).join(", ");
+        const newest = scores.map(([name, points]) => `${name.replace("J&F ", "")} ${points[points.length - 1][1].toFixed(2)}`).join(", ");
         const series = scores.map(([, points], i) => ({ points, dots: true, dashed: i > 0 }));
         score.replaceChildren(lineChart(series,
-            { title: newest ? `validation: ${newest}` : "validation: nothing yet", unit: "step", x, y: [0, 1], width: 310, height: 190 }));
+            { title: newest ? `validation J&F: ${newest}` : "validation: nothing yet", unit: "step", x, y: [0, 1], width: 310, height: 190 }));
     }
     function state() {
         words.textContent = model.get("words");

@@ -49,9 +49,9 @@ function render({ model, el }) {
     const controls = [
         choice("policy", "frames that are kept", policies),
         slider("number", "n", range(1, 10)),
-        slider("top_k", "top-k", [...tops, 0], (k) => (k ? String(k) : "all")),
-        choice("kind", "similarity", Object.fromEntries(facts.kinds.map((kind) => [kind, kind]))),
-        slider("temperature", "temperature", warmths, (x) => String(Number(x.toPrecision(2)))),
+        slider("top_k", "top-k: read the best", [...tops, 0], (k) => (k ? String(k) : "all")),
+        choice("kind", "similarity", Object.fromEntries(facts.kinds.map((kind) => [kind, SIMILARITIES[kind]]))),
+        slider("temperature", "temperature: sharp to blurred", warmths, (x) => String(Number(x.toPrecision(2)))),
     ];
     const ask = (content, ...buffers) => model.send(content, undefined, buffers);
     const button = (words, act, name) => element("button", { onclick: act, class: name }, words);
