@@ -37,7 +37,7 @@ def scores_over_time(clip: Clip, tracks: Track | dict[str, Track]) -> Figure:
     for label, values, look in lines_of(scores):
         for measure in "JF":
             axes[measure].plot(values[measure], label=label, **look)
-    for measure, title in (("J", "J: region"), ("F", "F: contour")):
+    for measure, title in (("J", "J: region (1 is perfect)"), ("F", "F: contour (1 is perfect)")):
         axes[measure].axvline(worst, color="black", linewidth=1)
         axes[measure].set(ylim=(0, 1.02), xlim=(0, len(clip) - 1), title=title)
         axes[measure].grid(alpha=0.3)

@@ -117,7 +117,7 @@ function pageOf(model, boards, controls) {
         const pin = model.get("pinned") ? "Pinned: click the cell again or press Escape to let go." : "Click to pin.";
         say(words, wordsOf({ asks, own, known, shares: sharesOf(weights, asks ? labels : query.labels) }));
         say(hint, asks ? pin : `${givesOf(weights, settings, known)} ${pin}`);
-        say(heading, `Query, ${query.panel.title}: ${asks ? "the marked cell looks into memory" : "who reads the memory cell (bar: what it is)"}`);
+        say(heading, `Query, ${query.panel.title}: ${asks ? "the marked cell looks into memory" : "who reads that cell (bar: what they are)"}`);
         say(answering, asks
             ? "Memory: where it looks. Bars: its parts, 100 % in all; untick a frame to leave it out"
             : "Memory: the marked cell");
