@@ -6,11 +6,11 @@ function render({ model, el }) {
     const words = element("p", { class: "words", "aria-live": "polite" }), bar = element("progress", { max: 1, value: 0 });
     const loss = element("div"), score = element("div"), sampleWords = element("figcaption");
     const picture = element("img", { alt: "the newest weights' mask in the last frame of a sample clip" });
-    const button = element("button", { class: "sample", onclick: () => model.send({ ask: "sample" }) }, "draw the picture with the newest weights");
+    const button = element("button", { class: "sample", onclick: () => model.send({ ask: "sample" }) }, "draw it anew with the newest weights");
     let url = null;
     el.append(element("div", { class: "vos monitor" }, element("p", { class: "about" }, model.get("about")),
-        element("div", { class: "row" }, bar, words, button),
-        element("div", { class: "charts" }, loss, score, element("figure", {}, picture, sampleWords))));
+        element("div", { class: "row" }, bar, words),
+        element("div", { class: "charts" }, loss, score, element("figure", {}, picture, sampleWords, button))));
 
     function curves() {
         const losses = model.get("losses"), scores = Object.entries(model.get("scores")), steps = model.get("steps");
