@@ -73,10 +73,13 @@ def summary(rows: list[dict]) -> str:
     return text_table(["group", "variant", "clips", "J&F", "what the prior changes"], lines)
 
 
-def run(names: list[str], count: int, root: str, out: Path) -> str:
-    """All groups, and the real clips of a DAVIS tree at every second frame where `root` names one."""
-    groups = stress_clips(count)
+def run(
+    models: list[str], count: int, root: str, out: Path, size: tuple[int, int] = (240, 432), names: list[str] | None = None
+) -> str:
+    """All groups, rendered at this size, and where `root` names a DAVIS tree its clips (or those of these names) at every
+    second frame."""
+    groups = stress_clips(count, size=size)
     if root:
         davis = DAVIS(root)
-        groups["real"] = [davis.folder(name).load()[::2] for name in davis.names]
-    return summary(bench_motion({name: load_model(name) for name in names}, groups, out / "motion.csv"))
+        groups["real"] = [davis.folder(name).load()[::2] for name in names or davis.names]
+    return summary(bench_motion({name: load_model(name) for name in models}, groups, out / "motion.csv"))
