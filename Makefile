@@ -5,7 +5,7 @@ LAB_OPTIONS ?=
 JOBS ?= 2
 BIN := .venv/bin
 
-.PHONY: lab test test-long site samples picture labs grade
+.PHONY: lab test test-long site time-notebooks samples picture labs grade
 
 lab: .venv/ready
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_OPTIONS) notebooks/00_start_here.ipynb
@@ -21,6 +21,10 @@ test-long: .venv/ready
 # All notebooks, run and turned into pages, and all public names: open site/index.html. VOS_LAB_FAST=1 takes fewer steps.
 site: .venv/ready
 	$(BIN)/python -m vos_lab.show.site notebooks site
+
+# Runs all notebooks in full and writes their minutes into them and into the README: on an idle machine, as the numbers say.
+time-notebooks: .venv/ready
+	$(BIN)/python -m vos_lab.show.times notebooks README.md
 
 # Labs for a course (notebooks/labs/README.md): the students' versions, and the grades. make grade LAB=lab1 JOBS=4 FORCE=1
 labs: .venv/ready

@@ -63,7 +63,7 @@ def measure(model: nn.Module, policy: Policy, clip: Clip, away: bool) -> dict[st
 def bench_away(model: nn.Module, count: int, size: tuple[int, int], hidden: int, length: int, table: Path) -> list[dict]:
     """All policies on `count` clips that are away for `hidden` frames, and the two that remember most on as many of `length`
     frames: rows to the table (CSV), which grows clip by clip. What it holds already is not run again."""
-    rows = [{**row, **{name: float(row[name] or "nan") for name in MEASURES}} for row in read_table(table)]
+    rows = read_rows(table)
     held = {(row["group"], row["policy"], row["clip"]) for row in rows}
     for seed in progress(range(FIRST_WORLD, FIRST_WORLD + count), desc="away", unit="world"):
         for group, policies in ((f"away {hidden}", list(POLICIES)), (f"length {length}", ["LongTerm", "EveryNth(5)"])):
@@ -77,6 +77,11 @@ def bench_away(model: nn.Module, count: int, size: tuple[int, int], hidden: int,
                 rows.append({**dict.fromkeys(MEASURES, float("nan")), **row, **measure(model, POLICIES[name], clip, away)})
                 write_table(table, FIELDS, rows, digits=5)
     return rows
+
+
+def read_rows(table: Path) -> list[dict]:
+    """The rows of such a table, measures as numbers."""
+    return [{**row, **{name: float(row[name]) for name in MEASURES}} for row in read_table(table)]
 
 
 def summary(rows: list[dict]) -> str:
