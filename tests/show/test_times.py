@@ -9,7 +9,7 @@ from vos_lab import InputError
 from vos_lab.show import times
 
 HEADER = (
-    "# 00 · Tiny\n\n**Time:** 5 minutes to read; its cells {}. **Before this:** nothing. Not 3.\n\nMore; its cells are few."
+    "# 00 · Tiny\n\n**Time:** 5 minutes; its cells {}. **Before this:** nothing. Not 3.\n\nMore; its cells are few."
 )
 README = """| | notebook | the moment to remember | minutes |
 |---|---|---|---|
