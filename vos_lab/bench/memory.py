@@ -100,4 +100,5 @@ def write_rows(path: Path, rows: list[dict]) -> None:
 
 def read_rows(path: Path) -> list[dict]:
     """The rows of such a table, numbers as numbers."""
-    return [{name: x if name == "policy" else float(x) for name, x in row.items()} for row in read_table(path)]
+    number = lambda x: int(x) if x.isdigit() else float(x)
+    return [{name: x if name == "policy" else number(x) for name, x in row.items()} for row in read_table(path)]
