@@ -72,9 +72,7 @@ def add_segment(commands) -> None:
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--model", default="stcn-small", help="stcn-small unless given; colour, stcn-tiny, xmem-small ..."
-    )
+    parser.add_argument("--model", default="stcn-small", help="stcn-small unless given; colour, stcn-tiny, xmem-small ...")
     parser.add_argument("--weights", help="weights file of the model; needed for those that do not ship, as stcn and xmem")
 
 

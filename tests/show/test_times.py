@@ -8,9 +8,7 @@ import pytest
 from vos_lab import InputError
 from vos_lab.show import times
 
-HEADER = (
-    "# 00 · Tiny\n\n**Time:** 5 minutes; its cells {}. **Before this:** nothing. Not 3.\n\nMore; its cells are few."
-)
+HEADER = "# 00 · Tiny\n\n**Time:** 5 minutes; its cells {}. **Before this:** nothing. Not 3.\n\nMore; its cells are few."
 README = """| | notebook | the moment to remember | minutes |
 |---|---|---|---|
 | 00 | [tiny](notebooks/00_tiny.ipynb) | it runs | |
