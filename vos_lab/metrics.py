@@ -1,7 +1,8 @@
 """Region similarity J and contour accuracy F, exact to the DAVIS tool (Perazzi et al. 2016, Pont-Tuset et al. 2017).
 
-J and F of many masks are computed at once. F needs "is there a boundary within r pixels?" for every pixel of every mask: a
-dilation. Here 64 masks share one 64-bit word per pixel, a bit each, so that one `|` of two shifted images dilates all of them.
+F needs "is there a boundary within r pixels?" for every pixel of a boundary: a dilation. Here 64 pixels of a row share one
+64-bit word, a bit each, so that one `|` dilates all of them; only the part of the frames that holds the masks is looked at, and
+a few frames at a time, whose words then stay in the processor's cache.
 """
 
 import html
@@ -9,19 +10,23 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt8, UInt64
+from jaxtyping import Bool, Float, Int64, UInt8, UInt64
 
 from .errors import InputError
 from .masks import VOID, object_ids
 
 Masks = Bool[np.ndarray, "n H W"]
-Words = UInt64[np.ndarray, "g H W"]
+Words = UInt64[np.ndarray, "n h words"]
+AT_ONCE = 8  # masks
+ON = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(1, dtype=np.uint8)  # bits that are on in each byte
 
 
 def region_similarity(truth: Masks, prediction: Masks) -> Float[np.ndarray, "n"]:
     """J = |intersection| / |union| of each pair of masks; 1 where both are empty."""
     same_shape(truth, prediction)
-    intersection, union = (truth & prediction).sum((1, 2)), (truth | prediction).sum((1, 2))
+    area = lambda masks: np.array([np.count_nonzero(mask) for mask in masks], dtype=np.int64)
+    intersection = area(truth & prediction)
+    union = area(truth) + area(prediction) - intersection
     return np.where(union == 0, 1.0, intersection / np.maximum(union, 1))
 
 
@@ -34,10 +39,19 @@ def contour_accuracy(truth: Masks, prediction: Masks, radius: int | None = None)
     count, height, width = truth.shape
     if radius is None:
         radius = math.ceil(0.008 * math.hypot(height, width))
-    true_edge, guessed_edge = boundary(pack(truth)), boundary(pack(prediction))
-    true_total, guessed_total = count_bits(true_edge, count), count_bits(guessed_edge, count)
-    recall = count_bits(true_edge & dilate(guessed_edge, radius), count) / np.maximum(true_total, 1)
-    precision = count_bits(guessed_edge & dilate(true_edge, radius), count) / np.maximum(guessed_total, 1)
+    parts = [slice(start, start + AT_ONCE) for start in range(0, count, AT_ONCE)]
+    return np.concatenate([np.zeros(0), *(contours_agree(truth[part], prediction[part], radius) for part in parts)])
+
+
+def contours_agree(truth: Masks, prediction: Masks, radius: int) -> Float[np.ndarray, "n"]:
+    """`contour_accuracy` of a few masks."""
+    width = truth.shape[2]
+    true_mask, guessed_mask = pack(truth), pack(prediction)
+    rows, columns = where_on(true_mask | guessed_mask)
+    true_edge, guessed_edge = (boundary(mask, width)[:, rows, columns] for mask in (true_mask, guessed_mask))
+    true_total, guessed_total = count_bits(true_edge), count_bits(guessed_edge)
+    recall = count_bits(true_edge & dilate(guessed_edge, radius)) / np.maximum(true_total, 1)
+    precision = count_bits(guessed_edge & dilate(true_edge, radius)) / np.maximum(guessed_total, 1)
     f = 2 * precision * recall / np.where(precision + recall == 0, 1, precision + recall)
     return np.where((true_total == 0) & (guessed_total == 0), 1.0, f)
 
@@ -53,28 +67,49 @@ def same_shape(truth: np.ndarray, prediction: np.ndarray) -> None:
 
 
 def pack(masks: Masks) -> Words:
-    """Put 64 masks into the bits of one word per pixel: (n,H,W) bool -> (ceil(n/64),H,W)."""
-    words = np.zeros((-(-len(masks) // 64), *masks.shape[1:]), dtype=np.uint64)
-    for i, mask in enumerate(masks):
-        words[i // 64] |= mask.astype(np.uint64) << np.uint64(i % 64)
-    return words
+    """Put 64 pixels of a row into the bits of one word, the first in the lowest: (n,H,W) bool -> (n,H,W // 64 + 1)."""
+    count, height, width = masks.shape
+    words = np.zeros((count, height, width // 64 + 1), dtype="<u8")  # little-endian: byte 0 holds pixels 0..7 everywhere
+    words.view(np.uint8)[:, :, : -(-width // 8)] = np.packbits(masks, axis=2, bitorder="little")
+    return words.astype(np.uint64, copy=False)
 
 
-def count_bits(words: Words, count: int) -> np.ndarray:
-    """In how many pixels each of the `count` masks is on. Boundaries are thin: most words are 0 and are skipped."""
-    totals = []
-    for group in words:
-        busy = group[group != 0].astype("<u8")  # (p,) little-endian, so that byte 0 holds masks 0..7 on every machine
-        bits = np.unpackbits(busy.view(np.uint8).reshape(-1, 8), axis=1, bitorder="little")  # (p,64)
-        totals.append(bits.sum(0, dtype=np.int64))
-    return np.concatenate(totals)[:count] if totals else np.zeros(0, dtype=np.int64)
+def where_on(words: Words) -> tuple[slice, slice]:
+    """The rows and words that hold all pixels that are on in some mask, and one more on each side."""
+    together = np.bitwise_or.reduce(words, axis=0)
+    on = np.flatnonzero(together.any(1)), np.flatnonzero(together.any(0))
+    return tuple(slice(max(0, x[0] - 1), x[-1] + 2) if x.size else slice(0, 1) for x in on)
 
 
-def boundary(masks: Words) -> Words:
+def count_bits(words: Words) -> Int64[np.ndarray, "n"]:
+    """How many pixels of each mask are on."""
+    return ON[np.ascontiguousarray(words).view(np.uint8)].sum((1, 2), dtype=np.int64)
+
+
+def east(words: Words) -> Words:
+    """All pixels moved one to the right: the highest bit of a word goes to the next word."""
+    moved = words << 1
+    moved[:, :, 1:] |= words[:, :, :-1] >> 63
+    return moved
+
+
+def west(words: Words) -> Words:
+    """All pixels moved one to the left."""
+    moved = words >> 1
+    moved[:, :, :-1] |= words[:, :, 1:] << 63
+    return moved
+
+
+def boundary(masks: Words, width: int) -> Words:
     """Pixels that differ from their east, south or south-east neighbour; beyond the border a pixel equals its neighbour."""
-    padded = np.pad(masks, ((0, 0), (0, 1), (0, 1)), mode="edge")
-    east, south, south_east = padded[:, :-1, 1:], padded[:, 1:, :-1], padded[:, 1:, 1:]
-    return (masks ^ east) | (masks ^ south) | (masks ^ south_east)
+    word, bit = divmod(width, 64)  # the first pixel beyond the border; there is always one
+    last = masks[:, :, (width - 1) // 64] >> ((width - 1) % 64) & 1
+    masks = masks.copy()
+    masks[:, :, word] |= last << bit
+    south = np.concatenate([masks[:, 1:], masks[:, -1:]], 1)
+    edge = (masks ^ west(masks)) | (masks ^ south) | (masks ^ west(south))
+    edge[:, :, word] &= (1 << bit) - 1
+    return edge
 
 
 def dilate(masks: Words, radius: int) -> Words:
@@ -82,14 +117,12 @@ def dilate(masks: Words, radius: int) -> Words:
 
     Row by row of the disk: the row at height y reaches sqrt(radius^2 - y^2) pixels to either side.
     """
-    height, width = masks.shape[1:]
+    height = masks.shape[1]
     grown = np.zeros_like(masks)
-    rows, reach = masks.copy(), 0  # masks, grown sideways by `reach`
+    rows, reach = masks, 0  # masks, grown sideways by `reach`
     for y in range(min(radius, height - 1), -1, -1):  # from the top row of the disk, the narrowest, to its middle
-        while reach < min(math.isqrt(radius * radius - y * y), width - 1):
-            reach += 1
-            rows[:, :, reach:] |= masks[:, :, :-reach]
-            rows[:, :, :-reach] |= masks[:, :, reach:]
+        while reach < min(math.isqrt(radius * radius - y * y), 64 * masks.shape[2]):
+            rows, reach = rows | east(rows) | west(rows), reach + 1
         grown[:, y:] |= rows[:, : height - y]
         grown[:, : height - y] |= rows[:, y:]
     return grown
@@ -248,8 +281,10 @@ def evaluate(
         scored = annotated.copy()
         scored[: start + 1] = False
         scored[-1] &= sparse
-        j[row, scored] = region_similarity(truth[scored] == k, prediction[scored] == k)
-        f[row, scored] = contour_accuracy(truth[scored] == k, prediction[scored] == k)
+        frames = np.flatnonzero(scored)
+        for few in np.split(frames, range(AT_ONCE, len(frames), AT_ONCE)):
+            there, found = truth[few] == k, prediction[few] == k
+            j[row, few], f[row, few] = region_similarity(there, found), contour_accuracy(there, found)
     if np.isnan(j).all():
         raise InputError("truth is annotated in no frame between an object's first and the last one: there is nothing to score")
     return Scores(list(first), j, f, name)

@@ -12,6 +12,7 @@ from ..errors import InputError
 
 Kind = Literal["l2", "dot", "cosine", "anisotropic"]
 SLICE = 2**22  # affinity entries that `read` holds at a time: 16 MB in float32
+FAINT = -60.0  # a weight of e^-60 of the best one is nothing, even in double precision
 
 
 def similarity(
@@ -144,10 +145,11 @@ def read(
             sliced = similarity(memory_key, query_key[:, :, part], kind, shrinkage, some)
         prior_part = prior if prior is None or prior.shape[2] == 1 else prior[:, :, part]
         if top_k is None or top_k >= n:
-            weights = affinity(sliced, None, temperature, prior_part)  # (b,n,step)
-            readout.append(weights.transpose(1, 2) @ table)  # (b,step,k*cv)
+            weights = softmax_before_division(checked_logits(sliced, None, temperature, prior_part))  # (b,n,step)
+            total = weights.sum(1)[:, :, None]  # (b,step,1)
+            readout.append(weights.transpose(1, 2) @ table / total)  # (b,step,k*cv): fewer numbers to divide than weights
             if usage is not None:
-                usage += weights.sum(2)
+                usage += (weights @ (1 / total))[:, :, 0]
         else:
             best, where = best_cells(checked_logits(sliced, top_k, temperature, prior_part), top_k)  # (b,top_k,step)
             weights = best.softmax(dim=1)
@@ -156,6 +158,16 @@ def read(
             per_sample = zip(table, where.mT, weights.mT)  # (n,k*cv), (step,top_k), (step,top_k)
             readout.append(torch.stack([weighted_rows(rows, which, weight) for rows, which, weight in per_sample]))
     return torch.cat(readout, 1).unflatten(2, (objects, channels)).permute(0, 2, 3, 1)  # (b,k,cv,m)
+
+
+def softmax_before_division(logits: Float[Tensor, "b n m"]) -> Float[Tensor, "b n m"]:
+    """exp(logit - best of its query cell): divided by their sum over memory, these are the softmax.
+
+    Trained keys are sharp: most weights are so small that float32 holds them only as denormal numbers, which a CPU multiplies
+    some ten times as slowly as others. Raised to e^-60 of the best they change no digit of the sum, and none is denormal.
+    """
+    best = logits.amax(1, keepdim=True).detach()  # a constant taken from all logits of a cell has no gradient
+    return (logits - best).clamp_(min=FAINT).exp_()
 
 
 def best_cells(
