@@ -72,9 +72,7 @@ def add_segment(commands) -> None:
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--model", default="stcn-small", help="stcn-small unless given; colour, stcn-tiny, xmem-small ..."
-    )
+    parser.add_argument("--model", default="stcn-small", help="stcn-small unless given; colour, stcn-tiny, xmem-small ...")
     parser.add_argument("--weights", help="weights file of the model; needed for those that do not ship, as stcn and xmem")
 
 
@@ -231,14 +229,18 @@ def add_bench(commands) -> None:
         help="measure what remembering costs and gives",
         description="memory: policies over a clip played forth and back, up to LENGTH frames; OUT/memory.csv and memory.png. "
         "motion: models with and without a MotionPrior on clips that are hard in one way; OUT/motion.csv. What a table holds "
-        "already is not run again.",
+        "already is not run again. speed: plain forms against ours in turns, a table; OUT/speed.csv. growth: what a read costs "
+        "as memory, objects and frames grow; OUT/growth.csv and growth.png.",
     )
-    parser.add_argument("what", choices=["memory", "motion"])
+    parser.add_argument("what", choices=["memory", "motion", "speed", "growth"])
+    parser.add_argument("--rows", nargs="+", default=[], help="speed: only these, as read top-k track scores import")
+    parser.add_argument("--repeats", type=int, default=5, help="speed, growth: runs of each way")
+    parser.add_argument("--threads", type=int, help="speed, growth: of the CPU; as many as torch takes unless given")
     parser.add_argument("--models", nargs="+", default=["stcn-small"], help="models that ship (memory takes the first)")
     parser.add_argument("--out", type=Path, default=Path("runs/bench"))
     parser.add_argument("--length", type=int, default=5000, help="memory: frames for policies whose memory is bounded")
     parser.add_argument("--growing", type=int, default=500, help="memory: frames for EveryNth(1), which remembers them all")
-    parser.add_argument("--frames", type=int, default=60, help="memory: different frames in the clip")
+    parser.add_argument("--frames", type=int, help="memory: different frames in the clip (60); speed: tracked ones (20)")
     parser.add_argument("--clips", type=int, default=8, help="motion: rendered clips of each kind")
     parser.add_argument("--root", default="", help="motion: folder of DAVIS, whose training clips are tracked as well")
     parser.set_defaults(run=bench)
@@ -250,11 +252,23 @@ def bench(args: argparse.Namespace) -> None:
 
         print(motion.run(args.models, args.clips, args.root, args.out))
         return
+    if args.what in ("speed", "growth"):
+        import torch
+
+        from .bench import speed
+
+        if args.threads:
+            torch.set_num_threads(args.threads)
+        if args.what == "speed":
+            print(speed.bench_speed(args.rows, args.frames or 20, args.repeats, args.out))
+        else:
+            speed.bench_growth(args.repeats, args.out)
+        return
     from .bench.memory import bench_memory
     from .datasets.world import World
     from .models import load_model
 
-    clip = World(0).clip(args.frames, (240, 432), objects=1)
+    clip = World(0).clip(args.frames or 60, (240, 432), objects=1)
     bench_memory(load_model(args.models[0]), clip, args.length, args.growing, args.out)
 
 
