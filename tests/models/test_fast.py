@@ -75,7 +75,7 @@ def test_objects_decoded_together_are_those_decoded_one_by_one():
     "precision", ["fp32", pytest.param("bf16", marks=pytest.mark.skipif(not has_bfloat16(CPU), reason="no bfloat16"))]
 )
 def test_masks_agree(precision):
-    clip = vl.datasets.samples.load("walk")[:4]
+    clip = vl.datasets.samples.load("walk")[:3]
     model = vl.load_model("stcn-small")
     model.precision = "fp32"
     plain, ours = (vl.Tracker(m).run(clip).masks for m in (model, faster(model, precision)))

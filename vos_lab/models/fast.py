@@ -10,18 +10,19 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..errors import InputError
 from ..precision import has_bfloat16
+from .backbones import ResNet
 from .blocks import Upsample
 
 STRIP = 2**21  # numbers that `Winograd` holds per strip of a picture: 8 MB, which stay in the processor's cache
 
 
 def faster(model: nn.Module, precision: str | None = None) -> nn.Module:
-    """A copy of this model for tracking alone: it cannot be trained, and later changes of the model do not reach it.
+    """A copy of an STCN or XMem for tracking alone: it cannot be trained, and later changes of the model do not reach it.
 
     precision: "fp32", or "bf16" for masks that differ in few pixels; the model's own unless given. Raises InputError for
     another one, and for bf16 where the hardware does not compute with it.
     """
-    device = next(model.parameters()).device
+    device = next(iter([*model.parameters(), *model.buffers()]), torch.zeros(())).device
     if precision is None:
         precision = "bf16" if getattr(model, "precision", "fp32") == "auto" and has_bfloat16(device) else "fp32"
     if precision not in ("fp32", "bf16"):
@@ -34,14 +35,10 @@ def faster(model: nn.Module, precision: str | None = None) -> nn.Module:
     if precision == "bf16":  # stored as they are used, so that they are not rounded again in each frame
         copy.to(torch.bfloat16, memory_format=torch.channels_last)
     elif device.type == "cpu":  # a GPU's library chooses its way of convolution itself
-        copy.key_encoder.to(memory_format=torch.channels_last)
-        for block in [x for x in copy.modules() if isinstance(x, Upsample)]:  # 60 % of the work on a frame of 480p
-            for parent in list(block.modules()):
-                for name, conv in parent.named_children():
-                    if (
-                        isinstance(conv, nn.Conv2d) and conv.in_channels >= 128
-                    ):  # else changing to tiles costs more than it saves
-                        setattr(parent, name, Winograd(conv))
+        for encoder in [x for x in copy.modules() if isinstance(x, ResNet)]:
+            encoder.to(memory_format=torch.channels_last)
+        for block in [x for x in copy.modules() if isinstance(x, Upsample)]:  # half of the work on a frame of 480p
+            use_winograd(block)
     return copy
 
 
@@ -54,6 +51,14 @@ def fold_norms(network: nn.Module) -> None:
                 setattr(parent, before[0], fuse_conv_bn_eval(before[1], child))
                 setattr(parent, name, nn.Identity())
             before = name, child
+
+
+def use_winograd(block: nn.Module, least: int = 128) -> None:
+    """In place of the convolutions of at least so many channels; with fewer, going to tiles and back costs what is saved."""
+    for parent in list(block.modules()):
+        for name, conv in parent.named_children():
+            if isinstance(conv, nn.Conv2d) and conv.in_channels >= least:
+                setattr(parent, name, Winograd(conv))
 
 
 class Winograd(nn.Module):
@@ -83,7 +88,7 @@ class Winograd(nn.Module):
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o h w"]:
         b, c, height, width = x.shape
         rows, columns = -(-height // 4), -(-width // 4)  # of tiles
-        x = F.pad(x, (1, 4 * columns + 1 - width, 1, 4 * rows + 1 - height))
+        x = F.pad(x.contiguous(), (1, 4 * columns + 1 - width, 1, 4 * rows + 1 - height))
         made = x.new_empty(b, len(self.bias), 4 * rows, 4 * columns)
         step = max(1, STRIP // (36 * c * b * columns))  # rows of tiles at a time
         for top in range(0, rows, step):
