@@ -17,6 +17,7 @@ from .masks import VOID, object_ids
 
 Masks = Bool[np.ndarray, "n H W"]
 Words = UInt64[np.ndarray, "n h words"]
+Cropped = UInt64[np.ndarray, "n rows columns"]
 AT_ONCE = 8  # masks
 ON = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(1, dtype=np.uint8)  # bits that are on in each byte
 
@@ -24,10 +25,7 @@ ON = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(1, dtype
 def region_similarity(truth: Masks, prediction: Masks) -> Float[np.ndarray, "n"]:
     """J = |intersection| / |union| of each pair of masks; 1 where both are empty."""
     same_shape(truth, prediction)
-    area = lambda masks: np.array([np.count_nonzero(mask) for mask in masks], dtype=np.int64)
-    intersection = area(truth & prediction)
-    union = area(truth) + area(prediction) - intersection
-    return np.where(union == 0, 1.0, intersection / np.maximum(union, 1))
+    return regions_agree(*cropped(pack(truth), pack(prediction))[:2])
 
 
 def contour_accuracy(truth: Masks, prediction: Masks, radius: int | None = None) -> Float[np.ndarray, "n"]:
@@ -36,19 +34,25 @@ def contour_accuracy(truth: Masks, prediction: Masks, radius: int | None = None)
     radius: 0.8 % of the image diagonal, rounded up, unless given. Two empty boundaries give 1, an empty one against another 0.
     """
     same_shape(truth, prediction)
-    count, height, width = truth.shape
-    if radius is None:
-        radius = math.ceil(0.008 * math.hypot(height, width))
-    parts = [slice(start, start + AT_ONCE) for start in range(0, count, AT_ONCE)]
-    return np.concatenate([np.zeros(0), *(contours_agree(truth[part], prediction[part], radius) for part in parts)])
+    radius = default_radius(truth.shape[1:]) if radius is None else radius
+    parts = [slice(start, start + AT_ONCE) for start in range(0, len(truth), AT_ONCE)]
+    pairs = (cropped(pack(truth[part]), pack(prediction[part])) for part in parts)
+    return np.concatenate([np.zeros(0), *(contours_agree(*pair[:2], truth.shape[2] - pair[2], radius) for pair in pairs)])
 
 
-def contours_agree(truth: Masks, prediction: Masks, radius: int) -> Float[np.ndarray, "n"]:
-    """`contour_accuracy` of a few masks."""
-    width = truth.shape[2]
-    true_mask, guessed_mask = pack(truth), pack(prediction)
-    rows, columns = where_on(true_mask | guessed_mask)
-    true_edge, guessed_edge = (boundary(mask, width)[:, rows, columns] for mask in (true_mask, guessed_mask))
+def default_radius(size: tuple[int, int]) -> int:
+    return math.ceil(0.008 * math.hypot(*size))
+
+
+def regions_agree(truth: Words, prediction: Words) -> Float[np.ndarray, "n"]:
+    """J of packed masks."""
+    intersection, union = count_bits(truth & prediction), count_bits(truth | prediction)
+    return np.where(union == 0, 1.0, intersection / np.maximum(union, 1))
+
+
+def contours_agree(truth: Words, prediction: Words, width: int, radius: int) -> Float[np.ndarray, "n"]:
+    """F of packed masks; width: where the frame ends, in pixels from the first word."""
+    true_edge, guessed_edge = boundary(truth, width), boundary(prediction, width)
     true_total, guessed_total = count_bits(true_edge), count_bits(guessed_edge)
     recall = count_bits(true_edge & dilate(guessed_edge, radius)) / np.maximum(true_total, 1)
     precision = count_bits(guessed_edge & dilate(true_edge, radius)) / np.maximum(guessed_total, 1)
@@ -66,19 +70,22 @@ def same_shape(truth: np.ndarray, prediction: np.ndarray) -> None:
         raise InputError(f"truth and prediction must have one shape, got {truth.shape} and {prediction.shape}")
 
 
-def pack(masks: Masks) -> Words:
-    """Put 64 pixels of a row into the bits of one word, the first in the lowest: (n,H,W) bool -> (n,H,W // 64 + 1)."""
-    count, height, width = masks.shape
+def pack(frames: Masks | UInt8[np.ndarray, "n H W"], value: int = 1) -> Words:
+    """Put 64 pixels of a row into the bits of one word, the first in the lowest: (n,H,W) -> (n,H,W // 64 + 1), on where a pixel
+    has this value."""
+    count, height, width = frames.shape
     words = np.zeros((count, height, width // 64 + 1), dtype="<u8")  # little-endian: byte 0 holds pixels 0..7 everywhere
-    words.view(np.uint8)[:, :, : -(-width // 8)] = np.packbits(masks, axis=2, bitorder="little")
+    for row, frame in zip(words.view(np.uint8), frames):
+        row[:, : -(-width // 8)] = np.packbits(frame == value, axis=1, bitorder="little")
     return words.astype(np.uint64, copy=False)
 
 
-def where_on(words: Words) -> tuple[slice, slice]:
-    """The rows and words that hold all pixels that are on in some mask, and one more on each side."""
-    together = np.bitwise_or.reduce(words, axis=0)
+def cropped(first: Words, second: Words) -> tuple[Cropped, Cropped, int]:
+    """Of both, the rows and words that hold all that is on, with one more on each side; and the column where they begin."""
+    together = np.bitwise_or.reduce(first | second, axis=0)
     on = np.flatnonzero(together.any(1)), np.flatnonzero(together.any(0))
-    return tuple(slice(max(0, x[0] - 1), x[-1] + 2) if x.size else slice(0, 1) for x in on)
+    rows, columns = (slice(max(0, x[0] - 1), x[-1] + 2) if x.size else slice(0, 1) for x in on)
+    return first[:, rows, columns], second[:, rows, columns], 64 * int(columns.start)
 
 
 def count_bits(words: Words) -> Int64[np.ndarray, "n"]:
@@ -102,13 +109,15 @@ def west(words: Words) -> Words:
 
 def boundary(masks: Words, width: int) -> Words:
     """Pixels that differ from their east, south or south-east neighbour; beyond the border a pixel equals its neighbour."""
-    word, bit = divmod(width, 64)  # the first pixel beyond the border; there is always one
-    last = masks[:, :, (width - 1) // 64] >> ((width - 1) % 64) & 1
-    masks = masks.copy()
-    masks[:, :, word] |= last << bit
+    word, bit = divmod(width, 64)  # the first pixel beyond the border; where words reach so far, it takes its neighbour's value
+    at_border = word < masks.shape[2]
+    if at_border:
+        masks = masks.copy()
+        masks[:, :, word] |= (masks[:, :, (width - 1) // 64] >> ((width - 1) % 64) & 1) << bit
     south = np.concatenate([masks[:, 1:], masks[:, -1:]], 1)
     edge = (masks ^ west(masks)) | (masks ^ south) | (masks ^ west(south))
-    edge[:, :, word] &= (1 << bit) - 1
+    if at_border:
+        edge[:, :, word] &= (1 << bit) - 1
     return edge
 
 
@@ -268,14 +277,16 @@ def evaluate(
         raise InputError(
             f"scoring needs ids (T,H,W) of 3 frames or more, since the first and last are left out, got {truth.shape}"
         )
-    annotated = (truth != VOID).any((1, 2))
+    annotated = np.array([bool((frame != VOID).any()) for frame in truth])  # frame by frame: what a cache holds
     sparse = not annotated.all() if sparse is None else sparse
     if davis:
         first = {k: 0 for k in range(1, int(object_ids(truth[0]).max(initial=0)) + 1)}
     else:
-        first = {int(k): int((truth == k).any((1, 2)).argmax()) for k in object_ids(truth)}
+        seen = [(int(k), t) for t, frame in enumerate(truth) for k in object_ids(frame)]
+        first = {k: t for k, t in sorted(seen, key=lambda pair: (pair[0], -pair[1]))}  # the first frame of each comes last
     if not first:
         raise InputError("truth holds no object: there is nothing to score")
+    radius = default_radius(truth.shape[1:])
     j, f = (np.full((len(first), len(truth)), np.nan) for _ in range(2))
     for row, (k, start) in enumerate(first.items()):
         scored = annotated.copy()
@@ -283,8 +294,9 @@ def evaluate(
         scored[-1] &= sparse
         frames = np.flatnonzero(scored)
         for few in np.split(frames, range(AT_ONCE, len(frames), AT_ONCE)):
-            there, found = truth[few] == k, prediction[few] == k
-            j[row, few], f[row, few] = region_similarity(there, found), contour_accuracy(there, found)
+            there, found, column = cropped(pack(truth[few], k), pack(prediction[few], k))
+            j[row, few] = regions_agree(there, found)
+            f[row, few] = contours_agree(there, found, truth.shape[2] - column, radius)
     if np.isnan(j).all():
         raise InputError("truth is annotated in no frame between an object's first and the last one: there is nothing to score")
     return Scores(list(first), j, f, name)

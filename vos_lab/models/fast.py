@@ -16,6 +16,9 @@ from .blocks import Upsample
 STRIP = 2**21  # numbers that `Winograd` holds per strip of a picture: 8 MB, which stay in the processor's cache
 
 
+DECISIVE = ("key_proj", "shrinkage_proj", "selection_proj", "decoder.pred")  # what is compared, and where the mask's edge falls
+
+
 def faster(model: nn.Module, precision: str | None = None) -> nn.Module:
     """A copy of an STCN or XMem for tracking alone: it cannot be trained, and later changes of the model do not reach it.
 
@@ -34,12 +37,28 @@ def faster(model: nn.Module, precision: str | None = None) -> nn.Module:
     copy.precision = "auto" if precision == "bf16" else "fp32"
     if precision == "bf16":  # stored as they are used, so that they are not rounded again in each frame
         copy.to(torch.bfloat16, memory_format=torch.channels_last)
+        for name in DECISIVE:
+            parent, _, child = name.rpartition(".")
+            if child in copy.get_submodule(parent)._modules:
+                setattr(copy.get_submodule(parent), child, InFloat32(model.get_submodule(name)))
     elif device.type == "cpu":  # a GPU's library chooses its way of convolution itself
         for encoder in [x for x in copy.modules() if isinstance(x, ResNet)]:
             encoder.to(memory_format=torch.channels_last)
         for block in [x for x in copy.modules() if isinstance(x, Upsample)]:  # half of the work on a frame of 480p
             use_winograd(block)
     return copy
+
+
+class InFloat32(nn.Module):
+    """A convolution with all its digits among others in bfloat16."""
+
+    def __init__(self, conv: nn.Conv2d):
+        super().__init__()
+        self.conv = deepcopy(conv).requires_grad_(False)
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o h w"]:
+        with torch.autocast(x.device.type, enabled=False):
+            return self.conv(x.float())
 
 
 def fold_norms(network: nn.Module) -> None:
