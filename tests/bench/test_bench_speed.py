@@ -38,12 +38,12 @@ def test_usage_is_what_the_affinity_gives():
 
 
 def test_the_plain_loop_tracks_as_the_tracker_does():
-    clip = samples.load("walk")[:4]
+    clip = samples.load("walk")[:3]
     model = vl.load_model("stcn-small")
     model.precision = "fp32"
     masks = torch.stack([torch.from_numpy(clip.masks[0] == k) for k in (1, 2)]).float()
     tracker = vl.Tracker(model, vl.EveryNth(2))
-    ours = [tracker.start(clip.images(0, 1)[0], masks), *(tracker.step(clip.images(t, t + 1)[0]) for t in (1, 2, 3))]
+    ours = [tracker.start(clip.images(0, 1)[0], masks), *(tracker.step(clip.images(t, t + 1)[0]) for t in (1, 2))]
     for a, b in zip(ours, plain_tracking(model, clip.images(), masks, every=2)):
         assert torch.allclose(a, b, atol=1e-3)
 
@@ -53,7 +53,7 @@ def test_scores_are_those_of_the_plain_form():
     scores = vl.evaluate(prediction, truth)
     expected = plain_scores(truth, prediction)
     ours = np.stack([scores.j, scores.f], 1)
-    assert np.nanmax(np.abs(ours - expected)) < 1e-9 and 0.3 < np.nanmin(ours) < np.nanmax(ours) < 1
+    assert np.nanmax(np.abs(ours - expected)) < 1e-9 and 0.3 < np.nanmin(ours) < 0.9
 
 
 def test_each_way_takes_its_turn():
@@ -72,8 +72,8 @@ def test_memory_that_was_held_for_a_moment_is_seen():
 
 def test_a_table_is_written_and_printed(tmp_path, monkeypatch):
     monkeypatch.setattr(speed, "peaks", lambda device: {"fp32": 1e9, "bf16": 2e9, "copy": 1e9})
-    small = lambda: tuple(x[..., :200] for x in speed.random_data(1, CPU))
-    monkeypatch.setattr(speed, "random_data", lambda frames, device: small())
+    data = tuple(x[..., :200] for x in speed.random_data(1, CPU))
+    monkeypatch.setattr(speed, "random_data", lambda frames, device: data)
     text = speed.bench_speed(["read-noise"], 2, 2, tmp_path)
     (line,) = read_table(tmp_path / "speed.csv")
     assert float(line["differ"]) < 1e-5 and float(line["ratio"]) > 0 and "keys of noise" in text
