@@ -54,7 +54,7 @@ def test_wide_decoders_go_by_winograd_and_decode_the_same():
         10, 10, 8, 16, key_widths=(16, 32, 128), value_widths=(8, 8, 8), decoder_channels=(128, 128, 128)
     )
     copy = faster(model.eval())
-    assert sum(isinstance(m, Winograd) for m in copy.modules()) == 4
+    assert sum(isinstance(m, Winograd) for m in copy.modules()) == 5
     image, readout = torch.randn(1, 3, 32, 48), torch.randn(1, 3, 16, 2, 3)
     with torch.no_grad():
         ours, plain = (m.decode(readout, m.encode_key(image)) for m in (copy, model))
