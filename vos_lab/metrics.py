@@ -70,13 +70,18 @@ def same_shape(truth: np.ndarray, prediction: np.ndarray) -> None:
         raise InputError(f"truth and prediction must have one shape, got {truth.shape} and {prediction.shape}")
 
 
-def pack(frames: Masks | UInt8[np.ndarray, "n H W"], value: int = 1) -> Words:
+def pack(
+    frames: Bool[np.ndarray, "T H W"] | UInt8[np.ndarray, "T H W"], value: int = 1, which: Int64[np.ndarray, "n"] | None = None
+) -> Words:
     """Put 64 pixels of a row into the bits of one word, the first in the lowest: (n,H,W) -> (n,H,W // 64 + 1), on where a pixel
-    has this value."""
-    count, height, width = frames.shape
-    words = np.zeros((count, height, width // 64 + 1), dtype="<u8")  # little-endian: byte 0 holds pixels 0..7 everywhere
-    for row, frame in zip(words.view(np.uint8), frames):
-        row[:, : -(-width // 8)] = np.packbits(frame == value, axis=1, bitorder="little")
+    has this value. which: only these frames."""
+    which = np.arange(len(frames)) if which is None else which
+    height, width = frames.shape[1:]
+    words = np.empty((len(which), height, width // 64 + 1), dtype="<u8")  # little-endian: byte 0 holds pixels 0..7 everywhere
+    on = np.zeros((height, 64 * words.shape[2]), dtype=bool)
+    for row, t in zip(words, which):  # frame by frame: what a cache holds
+        np.equal(frames[t], value, out=on[:, :width])
+        row.view(np.uint8).reshape(-1)[:] = np.packbits(on, bitorder="little")
     return words.astype(np.uint64, copy=False)
 
 
@@ -90,6 +95,8 @@ def cropped(first: Words, second: Words) -> tuple[Cropped, Cropped, int]:
 
 def count_bits(words: Words) -> Int64[np.ndarray, "n"]:
     """How many pixels of each mask are on."""
+    if hasattr(np, "bitwise_count"):  # from NumPy 2 on
+        return np.bitwise_count(words).sum((1, 2), dtype=np.int64)
     return ON[np.ascontiguousarray(words).view(np.uint8)].sum((1, 2), dtype=np.int64)
 
 
@@ -277,12 +284,13 @@ def evaluate(
         raise InputError(
             f"scoring needs ids (T,H,W) of 3 frames or more, since the first and last are left out, got {truth.shape}"
         )
-    annotated = np.array([bool((frame != VOID).any()) for frame in truth])  # frame by frame: what a cache holds
+    ids = [object_ids(frame) for frame in truth]
+    annotated = np.array([bool(present.size or (frame != VOID).any()) for present, frame in zip(ids, truth)])
     sparse = not annotated.all() if sparse is None else sparse
     if davis:
-        first = {k: 0 for k in range(1, int(object_ids(truth[0]).max(initial=0)) + 1)}
+        first = {k: 0 for k in range(1, int(ids[0].max(initial=0)) + 1)}
     else:
-        seen = [(int(k), t) for t, frame in enumerate(truth) for k in object_ids(frame)]
+        seen = [(int(k), t) for t, present in enumerate(ids) for k in present]
         first = {k: t for k, t in sorted(seen, key=lambda pair: (pair[0], -pair[1]))}  # the first frame of each comes last
     if not first:
         raise InputError("truth holds no object: there is nothing to score")
@@ -294,7 +302,7 @@ def evaluate(
         scored[-1] &= sparse
         frames = np.flatnonzero(scored)
         for few in np.split(frames, range(AT_ONCE, len(frames), AT_ONCE)):
-            there, found, column = cropped(pack(truth[few], k), pack(prediction[few], k))
+            there, found, column = cropped(pack(truth, k, few), pack(prediction, k, few))
             j[row, few] = regions_agree(there, found)
             f[row, few] = contours_agree(there, found, truth.shape[2] - column, radius)
     if np.isnan(j).all():

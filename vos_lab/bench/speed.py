@@ -73,7 +73,7 @@ def read_row(name: str, data: tuple, top_k: int | None, goal: tuple, repeats: in
         measured, results = in_turns({n: lambda way=way: way(*data, top_k=top_k) for n, way in ways.items()}, repeats)
     out = results["ours"].nbytes
     differ = (results["plain"] - results["ours"]).abs().max().item()
-    moved = sum(x.nbytes for x in data) + out
+    moved = float(sum(x.nbytes for x in data) + out)
     for m in measured.values():
         m.bytes -= out
     return row(name, measured, differ, 1e-5, goal, moved)
