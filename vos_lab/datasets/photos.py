@@ -21,7 +21,7 @@ from .shapes import shape
 from .textures import photograph, photographs
 from .truth import Layer, Truth, inverse, transform
 
-WAY_BACK = 25  # fixed-point steps back through a thin plate: each at least halves the error
+WAY_BACK = 25           # fixed-point steps back through a thin plate: each at least halves the error
 
 
 @dataclass
@@ -32,9 +32,9 @@ class Warp:
     converges as the plate never stretches by half or more.
     """
 
-    affine: Float[Tensor, "T 2 3"]  # frame pixel -> plate
+    affine: Float[Tensor, "T 2 3"]              # frame pixel -> plate
     knots: Float[Tensor, "n 2"]
-    bends: Float[Tensor, "T n 2"]  # weights of the thin plate's radial terms, 0 for a flat one
+    bends: Float[Tensor, "T n 2"]               # weights of the thin plate's radial terms, 0 for a flat one
 
     def to_surface(self, pixels: Float[Tensor, "T *n 2"]) -> Float[Tensor, "T *n 2"]:
         """Frame pixels to points of the photograph."""
@@ -73,15 +73,15 @@ def thin_plate(rng: np.random.Generator, size: tuple[int, int], strength: float)
     """Knots on a 4x4 grid and radial weights that move each by about `strength` of the photograph, without any fold."""
     half = torch.tensor([size[1], size[0]], dtype=torch.float64) / 2
     steps = torch.linspace(-0.9, 0.9, 4, dtype=torch.float64)
-    unit = torch.stack(torch.meshgrid(steps, steps, indexing="xy"), dim=-1).view(-1, 2)  # (16, 2)
+    unit = torch.stack(torch.meshgrid(steps, steps, indexing="xy"), dim=-1).view(-1, 2)        # (16, 2)
     knots = unit * half
     wanted = torch.from_numpy(rng.standard_normal((16, 2))) * strength * 2 * half
     # radial weights w with radial @ w + affine = wanted and no affine part of their own: the usual bordered system
-    border = torch.cat([torch.ones(16, 1, dtype=torch.float64), knots], dim=1)  # (16, 3)
+    border = torch.cat([torch.ones(16, 1, dtype=torch.float64), knots], dim=1)                  # (16, 3)
     system = torch.cat([torch.cat([radial(knots, knots), border], 1), torch.cat([border.T, torch.zeros(3, 3)], 1)])
-    bends = torch.linalg.solve(system, torch.cat([wanted, torch.zeros(3, 2)]))[:16]  # (16, 2)
+    bends = torch.linalg.solve(system, torch.cat([wanted, torch.zeros(3, 2)]))[:16]             # (16, 2)
     grid = torch.stack(torch.meshgrid(*(torch.linspace(-1.3, 1.3, 40, dtype=torch.float64),) * 2, indexing="xy"), -1) * half
-    moved = radial(grid, knots) @ bends  # (40, 40, 2)
+    moved = radial(grid, knots) @ bends                                                         # (40, 40, 2)
     step = grid[1, 1] - grid[0, 0]
     slopes = torch.stack([moved.diff(dim=0)[:, :-1] / step[1], moved.diff(dim=1)[:-1] / step[0]], dim=-1)
     steepest = torch.linalg.matrix_norm(slopes, ord=2).max().item()
@@ -154,18 +154,18 @@ class Photos(Dataset):
             affines.append(torch.cat([matrix, -(matrix @ middle)[:, None]], 1))
             bent = rng.uniform() < self.thin_plate_p
             bends.append(thin_plate(rng, (height, width), self.bend)[1] if bent else torch.zeros_like(bends[0]))
-        affines, bends = torch.stack(affines), torch.stack(bends)  # (T, 2, 3), (T, 16, 2)
+        affines, bends = torch.stack(affines), torch.stack(bends)                               # (T, 2, 3), (T, 16, 2)
         extent = (width / 2, height / 2)
 
         pose = partial(warp_at, affines, knots, bends)
         ids = torch.from_numpy(mask.astype(np.float32))[None]
         surface = Layer(pose, torch.cat([image, torch.ones(1, height, width)]), extent, name="photograph", endless=True)
         y, x = torch.meshgrid(*(torch.arange(n, dtype=torch.float32) for n in (height, width)), indexing="ij")
-        pixels = torch.stack([x, y], dim=-1)[None]  # (1, H, W, 2)
+        pixels = torch.stack([x, y], dim=-1)[None]                                              # (1, H, W, 2)
         frames, masks = [], []
         for t in range(self.length):
-            points = pose(np.array([t])).to_surface(pixels)  # (1, H, W, 2)
-            seen = surface.sample(points, slice(0, 3))[:, 0]  # (3, H, W)
+            points = pose(np.array([t])).to_surface(pixels)                                     # (1, H, W, 2)
+            seen = surface.sample(points, slice(0, 3))[:, 0]                                    # (3, H, W)
             frames.append(self.recoloured(seen, rng) if t else seen)
             grid = points / torch.tensor(extent)
             masks.append(F.grid_sample(ids[None], grid, mode="nearest", padding_mode="reflection", align_corners=False)[0, 0])

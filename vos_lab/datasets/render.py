@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .truth import Layer
 
-CHUNK = 24  # instants composed at a time: bounds the memory
+CHUNK = 24          # instants composed at a time: bounds the memory
 
 
 def render(
@@ -20,9 +20,9 @@ def render(
     instants = shutter_instants(world, min(size))
     frames, tops = [], []
     for part in np.array_split(np.asarray(times, dtype=np.float64), -(-len(times) * len(instants) // CHUNK)):
-        moments = (part[:, None] + instants).reshape(-1)  # (t * s,)
-        colours, top = compose(surfaces, moments, size, device)  # (t * s, 3, H, W), (t * s, H, W)
-        colours = colours.unflatten(0, (len(part), len(instants))).mean(1)  # (t, 3, H, W)
+        moments = (part[:, None] + instants).reshape(-1)                        # (t * s,)
+        colours, top = compose(surfaces, moments, size, device)                 # (t * s, 3, H, W), (t * s, H, W)
+        colours = colours.unflatten(0, (len(part), len(instants))).mean(1)      # (t, 3, H, W)
         if world.lighting:
             colours = colours * light(world, part, size, device)
         if world.noise:
@@ -37,7 +37,7 @@ def shutter_instants(world, short_side: int) -> Float[np.ndarray, "s"]:
 
     Blur of less than a pixel and a half is not drawn: textures are softer than that, and it would cost three renderings.
     """
-    fast = (world.speed + 0.02 * world.camera + 0.005) * short_side * world.blur  # pixels while the shutter is open
+    fast = (world.speed + 0.02 * world.camera + 0.005) * short_side * world.blur        # pixels while the shutter is open
     count = 1 if fast < 1.5 else 2 * min(4, max(1, round(fast / 4))) + 1
     return world.blur * ((np.arange(count) + 0.5) / count - 0.5)
 
@@ -55,14 +55,14 @@ def compose(
         if not len(shown):
             continue
         pose = surface.pose(times[shown.numpy()]).to(device, torch.float32)
-        x = (corner[:, 0, None] + torch.arange(w)).to(device, torch.float32)[:, None, :]  # (t, 1, w)
-        y = (corner[:, 1, None] + torch.arange(h)).to(device, torch.float32)[:, :, None]  # (t, h, 1)
-        paint = surface.sample(torch.stack(pose.back(x, y), dim=-1))  # (4, t, h, w)
+        x = (corner[:, 0, None] + torch.arange(w)).to(device, torch.float32)[:, None, :]   # (t, 1, w)
+        y = (corner[:, 1, None] + torch.arange(h)).to(device, torch.float32)[:, :, None]   # (t, h, 1)
+        paint = surface.sample(torch.stack(pose.back(x, y), dim=-1))                        # (4, t, h, w)
         if surface.endless:
             colours = paint[:3].transpose(0, 1).contiguous()
             continue
-        scale = torch.linalg.det(pose.after[:, :, :2]).abs().sqrt()  # pixels per surface unit
-        alpha = (paint[3] * scale.view(-1, 1, 1) + 0.5).clamp(0, 1)  # one pixel of soft edge
+        scale = torch.linalg.det(pose.after[:, :, :2]).abs().sqrt()                         # pixels per surface unit
+        alpha = (paint[3] * scale.view(-1, 1, 1) + 0.5).clamp(0, 1)                         # one pixel of soft edge
         on_top = paint[3] > 0
         for i, t in enumerate(shown.tolist()):
             left, above = corner[i].tolist()
@@ -82,8 +82,8 @@ def windows(
         return torch.arange(times), torch.zeros(times, 2, dtype=torch.int64), (height, width)
     box = torch.linspace(-1, 1, 9, dtype=torch.float64)
     box = torch.stack(torch.meshgrid(box * surface.extent[0], box * surface.extent[1], indexing="xy"), dim=-1).view(1, -1, 2)
-    spread = pose.to_frame(box.expand(times, -1, -1))  # (T, 81, 2)
-    low, high = spread.amin(1).floor().long() - 3, spread.amax(1).ceil().long() + 3  # bent sides may bulge a little
+    spread = pose.to_frame(box.expand(times, -1, -1))                                       # (T, 81, 2)
+    low, high = spread.amin(1).floor().long() - 3, spread.amax(1).ceil().long() + 3         # bent sides may bulge a little
     limit = torch.tensor([width, height])
     shown = ((high > 0) & (low < limit)).all(1).nonzero()[:, 0]
     if not len(shown):
@@ -96,13 +96,13 @@ def windows(
 def light(world, times: Float[np.ndarray, "T"], size: tuple[int, int], device: torch.device | str) -> Float[Tensor, "T 3 H W"]:
     """What to multiply the colours with: a slow change of strength and tint, and a soft shadow that sweeps across."""
     rng = world.stream("light")
-    wave = lambda strength: strength * np.sin(rng.uniform(0.1, 0.25) * times + rng.uniform(0, 2 * np.pi))  # (T,)
-    gain = wave(0.25) + np.stack([wave(0.08) for _ in range(3)])  # (3, T)
+    wave = lambda strength: strength * np.sin(rng.uniform(0.1, 0.25) * times + rng.uniform(0, 2 * np.pi))    # (T,)
+    gain = wave(0.25) + np.stack([wave(0.08) for _ in range(3)])               # (3, T)
     angle, width, at, rate = rng.uniform(0, 2 * np.pi), rng.uniform(0.05, 0.2), rng.uniform(-0.8, 0.0), rng.uniform(0.02, 0.05)
     y, x = torch.meshgrid(*((torch.arange(n, device=device) - (n - 1) / 2) / min(size) for n in size), indexing="ij")
     edge = torch.from_numpy(at + rate * times).float().to(device).view(-1, 1, 1)
-    shade = torch.sigmoid((edge - x * np.cos(angle) - y * np.sin(angle)) / width)  # (T, H, W)
-    gain = torch.from_numpy(1 + world.lighting * gain.T).float().to(device)[:, :, None, None]  # (T, 3, 1, 1)
+    shade = torch.sigmoid((edge - x * np.cos(angle) - y * np.sin(angle)) / width)                          # (T, H, W)
+    gain = torch.from_numpy(1 + world.lighting * gain.T).float().to(device)[:, :, None, None]               # (T, 3, 1, 1)
     return gain * (1 - 0.5 * world.lighting * shade[:, None])
 
 

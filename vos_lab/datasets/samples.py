@@ -56,7 +56,7 @@ THEMES = {
 }  # fmt: skip
 
 PUBLIC_DOMAIN, CC0 = "public domain", "CC0 1.0"
-PHOTOGRAPH_SOURCES = {  # as stated in scikit-image's skimage.data
+PHOTOGRAPH_SOURCES = {      # as stated in scikit-image's skimage.data
     "astronaut": ("Eileen Collins, NASA Great Images, https://flic.kr/p/r9qvLn", PUBLIC_DOMAIN),
     "brick": ("https://cc0textures.com/view.php?tex=Bricks25", CC0),
     "chelsea": ("the cat Chelsea, by Stefan van der Walt", CC0),
@@ -81,7 +81,7 @@ def load(name: str = "walk", root: str | Path = DATA / "samples") -> Clip:
     clip = Clip.load(root / "JPEGImages" / "480p" / name)
     clip.truth = rendered_again(json.loads(recipe.read_text())).truth
     differing = (np.array(clip.truth.ids, dtype=np.uint8)[clip.truth.layers] != clip.masks).mean()
-    if differing > 1e-3:  # another machine may round a few pixels at the outlines the other way
+    if differing > 1e-3:        # another machine may round a few pixels at the outlines the other way
         raise InputError(
             f"sample '{name}' renders differently here ({differing:.1%} of its mask pixels): "
             "the world has changed since; write the samples again with `python -m vos_lab.datasets.samples`"

@@ -14,9 +14,9 @@ from .shapes import Part, blob_level, shape
 from .textures import noise, pattern, pixel_grid, smooth
 from .truth import Layer, Pose
 
-SOFT = 1.8  # pixels: the standard deviation of the blur that makes every texture safe to interpolate
-CONTRAST = 0.12  # standard deviation of a texture's colours
-Path = Callable[[np.ndarray], np.ndarray]  # times (T) -> places (T,2), in short sides from the middle of the frame
+SOFT = 1.8          # pixels: the standard deviation of the blur that makes every texture safe to interpolate
+CONTRAST = 0.12     # standard deviation of a texture's colours
+Path = Callable[[np.ndarray], np.ndarray]       # times (T) -> places (T,2), in short sides from the middle of the frame
 
 
 @dataclass
@@ -25,27 +25,27 @@ class Look:
 
     colour: np.ndarray
     texture: str
-    feature: float  # short sides
+    feature: float                              # short sides
 
 
 @dataclass
 class Stage:
     """The frame and the take: all lengths are in short sides of the frame, all times in frames."""
 
-    world: "World"  # noqa: F821 (world.py imports this module)
+    world: "World"                              # noqa: F821 (world.py imports this module)
     length: int
     size: tuple[int, int]
 
     def __post_init__(self):
         self.short = min(self.size)
-        self.half = np.array([self.size[1], self.size[0]]) / 2 / self.short  # half width, half height
+        self.half = np.array([self.size[1], self.size[0]]) / 2 / self.short             # half width, half height
         rng = self.world.stream("camera")
         self.waves = rng.uniform(0, 2 * np.pi, 8), rng.uniform(0.04, 0.12, 8)
 
     def camera(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Pan (T,2), roll in radians (T) and zoom (T)."""
         strength, (phase, rate) = self.world.camera, self.waves
-        wave = lambda i: np.sin(rate[i] * times + phase[i])  # (T,)
+        wave = lambda i: np.sin(rate[i] * times + phase[i])                             # (T,)
         shake = lambda i: 0.006 * np.sin(8 * rate[i] * times + phase[i])
         pan = np.stack([0.4 * wave(0) + shake(4), 0.2 * wave(1) + shake(5)], axis=1)
         return strength * pan, strength * 0.15 * wave(2), np.exp(strength * 0.18 * wave(3))
@@ -171,7 +171,7 @@ def strew(stage: Stage, image: Float[Tensor, "3 h w"], looks: list[Look], extent
         colour = torch.from_numpy(own if like is None else like.colour).float()[:, None, None]
         n = int(2 * radius)
         (top, there), (left, elsewhere) = (rng.integers(0, side - n, 2) for side in (height, width))
-        stuff = image[:, there : there + n, elsewhere : elsewhere + n]  # patterned like some other place
+        stuff = image[:, there : there + n, elsewhere : elsewhere + n]                  # patterned like some other place
         stuff = (stuff - stuff.mean((1, 2), keepdim=True) + colour).clamp(0.02, 0.98)
         drawn = Part(level, (1.02, 1.02)).draw(n, n)
         window = image[:, top : top + n, left : left + n]
@@ -203,7 +203,7 @@ def path_from(stage: Stage, rng: np.random.Generator, start: np.ndarray) -> Path
     radius, sense = rng.uniform(0.2, 0.4), rng.choice([-1, 1])
     stretch = np.minimum(2 * stage.half, 1.6)
     spoke = radius * np.array([math.cos(towards), math.sin(towards)])
-    rate = sense * stage.world.speed / (radius * stretch.mean())  # radians per frame
+    rate = sense * stage.world.speed / (radius * stretch.mean())                        # radians per frame
 
     def path(times: np.ndarray) -> np.ndarray:
         return start + stretch * (spoke - turn(rate * times) @ spoke)
@@ -220,7 +220,7 @@ def comings_and_goings(stage: Stage, k: int, path: Path, unit: float) -> Path:
 
     def ways_out(time: float) -> list[np.ndarray]:
         place = path(np.array([time]))[0]
-        room = stage.half - np.abs(place) + reach  # to the nearer side, either way
+        room = stage.half - np.abs(place) + reach                                       # to the nearer side, either way
         return [room[axis] * (1 if place[axis] >= 0 else -1) * np.eye(2)[axis] for axis in room.argsort()]
 
     (out, back), entrance = ways_out(middle), ways_out(arrival)[0]
@@ -255,7 +255,7 @@ def actor(
     rates, phases = rng.uniform(0.1, 0.25, 4), rng.uniform(0, 2 * np.pi, 4)
     stride = rng.uniform(0.35, 0.6)
     first, waves = rng.integers(2), rng.uniform(1.6, 2.8, 2)
-    slope = 0.6 * world.deformation  # of the bends, at the steepest
+    slope = 0.6 * world.deformation                                                     # of the bends, at the steepest
     amplitudes = slope / waves
 
     def whole(times: np.ndarray) -> tuple[Tensor, list]:
@@ -280,13 +280,13 @@ def actor(
         return pose
 
     every = np.arange(stage.length, dtype=np.float64)
-    squeeze = (math.sqrt(1 + slope**2 / 4) - slope / 2) ** 2  # the least stretch of two shears
+    squeeze = (math.sqrt(1 + slope**2 / 4) - slope / 2) ** 2                            # the least stretch of two shears
     smallest = squeeze * pixels_per_unit(whole(every)[0]).min().item()
-    texels = unit * stage.short  # per shape unit
+    texels = unit * stage.short                                                         # per shape unit
     layers = []
     for i, part in enumerate(parts):
         height, width = (max(8, math.ceil(2 * e * texels)) for e in part.extent[::-1])
-        level = part.draw(height, width)  # (h, w)
+        level = part.draw(height, width)                                                # (h, w)
         image = shaded(paint(stage, look, world.stream("texture", name, i), height, width), level)
         image = smooth(image, SOFT * texels / smallest)
         layers.append(Layer(pose_of(part), torch.cat([image, level[None]]), part.extent, object_id, name))

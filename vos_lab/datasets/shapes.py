@@ -23,8 +23,8 @@ class Part:
     level: Level
     extent: tuple[float, float]
     joint: tuple[float, float] | None = None
-    rest: float = 0.0  # radians
-    swing: float = 0.0  # phase of the swing, radians
+    rest: float = 0.0                           # radians
+    swing: float = 0.0                          # phase of the swing, radians
 
     def area(self) -> float:
         """In squared shape units."""
@@ -34,7 +34,7 @@ class Part:
         """The level at the centres of a grid over the part's box."""
         x = (torch.arange(width) + 0.5) / width * 2 - 1
         y = (torch.arange(height) + 0.5) / height * 2 - 1
-        x, y = torch.meshgrid(x * self.extent[0], y * self.extent[1], indexing="xy")  # (h, w) each
+        x, y = torch.meshgrid(x * self.extent[0], y * self.extent[1], indexing="xy")    # (h, w) each
         return self.level(x, y)
 
 

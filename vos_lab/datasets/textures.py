@@ -52,7 +52,7 @@ def two_tone(rng: np.random.Generator, light: Float[Tensor, "h w"], hue: Float[T
     bright = torch.from_numpy(1 + 0.25 * rng.standard_normal(3)).float()
     tint = torch.from_numpy(rng.standard_normal(3)).float()
     tint = 0.45 * (tint - tint.mean())
-    return bright[:, None, None] * light + tint[:, None, None] * hue  # (3, h, w)
+    return bright[:, None, None] * light + tint[:, None, None] * hue                  # (3, h, w)
 
 
 def noise_pattern(rng: np.random.Generator, height: int, width: int, feature: float) -> Float[Tensor, "3 h w"]:
@@ -64,7 +64,7 @@ def stripes(rng: np.random.Generator, height: int, width: int, feature: float) -
     """Wavy stripes with soft edges."""
     x, y = pixel_grid(height, width)
     angle, bend = rng.uniform(0, np.pi), noise(rng, height, width, 3 * feature)[0]
-    phase = np.pi / feature * (x * np.cos(angle) + y * np.sin(angle)) + 0.9 * bend  # period 2 x feature
+    phase = np.pi / feature * (x * np.cos(angle) + y * np.sin(angle)) + 0.9 * bend    # period 2 x feature
     return two_tone(rng, torch.tanh(2 * torch.sin(phase)), noise(rng, height, width, 2 * feature)[0])
 
 
@@ -81,7 +81,7 @@ def leaves(rng: np.random.Generator, height: int, width: int, feature: float) ->
     """Dead leaves: discs of random size and colour that fall on one another."""
     x, y = pixel_grid(height, width)
     count = min(int(2 * height * width / (math.pi * feature**2)) + 4, 100)
-    colours = two_tone(rng, *torch.from_numpy(rng.standard_normal((2, 1, count + 1))).float())[:, 0]  # (3, count + 1)
+    colours = two_tone(rng, *torch.from_numpy(rng.standard_normal((2, 1, count + 1))).float())[:, 0]        # (3, count + 1)
     at_x, at_y = rng.uniform(0, width, count), rng.uniform(0, height, count)
     radius = feature * rng.uniform(0.5, 1.8, count)
     top = torch.zeros(height, width, dtype=torch.int64)
@@ -96,9 +96,9 @@ def leaves(rng: np.random.Generator, height: int, width: int, feature: float) ->
 def photo(rng: np.random.Generator, height: int, width: int, feature: float) -> Float[Tensor, "3 h w"]:
     """A random crop of a random photograph of those that ship."""
     names = photographs()
-    source = photograph(names[rng.integers(len(names))])  # (3, H, W)
+    source = photograph(names[rng.integers(len(names))])                              # (3, H, W)
     room = min(source.shape[1] / height, source.shape[2] / width)
-    zoom = min(room, max(0.5 * room, rng.uniform(0.5, 1.5)))  # source pixels per pixel
+    zoom = min(room, max(0.5 * room, rng.uniform(0.5, 1.5)))                          # source pixels per pixel
     h, w = max(2, int(height * zoom)), max(2, int(width * zoom))
     at_y, at_x = rng.integers(source.shape[1] - h + 1), rng.integers(source.shape[2] - w + 1)
     crop = source[None, :, at_y : at_y + h, at_x : at_x + w]
@@ -133,7 +133,7 @@ def smooth(image: Float[Tensor, "c h w"], sigma: float) -> Float[Tensor, "c h w"
         bell = [b / (2 * sum(bell) - bell[0]) for b in bell]
         wide = F.pad(image, (0, 0, reach, reach) if axis == 1 else (reach, reach, 0, 0), mode="reflect")
         image = bell[0] * wide.narrow(axis, reach, length)
-        for i in range(1, reach + 1):  # faster here than a convolution
+        for i in range(1, reach + 1):                                                 # faster here than a convolution
             for start in (reach - i, reach + i):
                 image.add_(wide.narrow(axis, start, length), alpha=bell[i])
     return image

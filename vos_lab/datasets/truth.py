@@ -71,14 +71,14 @@ def transform(
     affine: Float[Tensor, "T 2 3"], x: Float[Tensor, "T ..."], y: Float[Tensor, "T ..."]
 ) -> tuple[Float[Tensor, "T ..."], Float[Tensor, "T ..."]]:
     """Apply one affine map per time. Written out: a matrix product of inner size 2 is slower."""
-    a, b, c, d, e, f = affine.reshape(len(affine), 6, *[1] * (x.ndim - 1)).unbind(1)  # (T, 1 ...) each
+    a, b, c, d, e, f = affine.reshape(len(affine), 6, *[1] * (x.ndim - 1)).unbind(1)       # (T, 1 ...) each
     return torch.addcmul(c + a * x, b, y), torch.addcmul(f + d * x, e, y)
 
 
 def inverse(affine: Float[Tensor, "T 2 3"]) -> Float[Tensor, "T 2 3"]:
     """The affine maps that lead back."""
-    back = torch.linalg.inv(affine[:, :, :2])  # (T, 2, 2)
-    return torch.cat([back, -back @ affine[:, :, 2:]], dim=2)  # (T, 2, 3)
+    back = torch.linalg.inv(affine[:, :, :2])                       # (T, 2, 2)
+    return torch.cat([back, -back @ affine[:, :, 2:]], dim=2)       # (T, 2, 3)
 
 
 def sheared(
@@ -109,7 +109,7 @@ class Layer:
     extent: tuple[float, float]
     object_id: int = 0
     name: str = "background"
-    endless: bool = False  # mirrored on and on beyond its box, like a background
+    endless: bool = False                       # mirrored on and on beyond its box, like a background
 
     def sample(self, points: Float[Tensor, "*n 2"], channels: slice = slice(0, 4)) -> Float[Tensor, "c *n"]:
         """Colour and level at surface points."""
@@ -162,7 +162,9 @@ class Truth:
         """What each surface is."""
         return [surface.name for surface in self.surfaces]
 
-    def follow(self, points: Num[np.ndarray, "n 2"], a: int, b: int) -> tuple[Float[np.ndarray, "n 2"], Bool[np.ndarray, "n"]]:
+    def follow(
+        self, points: Num[np.ndarray, "n 2"], a: int, b: int
+    ) -> tuple[Float[np.ndarray, "n 2"], Bool[np.ndarray, "n"]]:
         """Where the surface seen at `points` (x, y) of frame a is in frame b, in pixels, and whether it can be seen there.
 
         Coordinates are given even where the point is hidden in b or outside its frame.
@@ -209,7 +211,7 @@ class Truth:
         for layer in top.unique().tolist():
             here = top == layer
             surface = self.surfaces[layer]
-            on_surface = self._pose(surface, a).to_surface(points[None, here])  # (1, n, 2)
+            on_surface = self._pose(surface, a).to_surface(points[None, here])          # (1, n, 2)
             moved[here] = self._pose(surface, b).to_frame(on_surface)[0]
         height, width = self.layers.shape[1:]
         x, y = moved.unbind(-1)

@@ -21,7 +21,7 @@ def accuracy(worlds: Sequence[World], length: int = 24, size: tuple[int, int] = 
     for world in worlds:
         clip = world.clip(length, size, objects, frames=range(0, length, 2))
         found = evaluate(Tracker(model).run(clip).masks, clip.masks)
-        shown = (clip.masks == np.array(found.object_ids)[:, None, None, None]).any((2, 3))  # (k, T)
+        shown = (clip.masks == np.array(found.object_ids)[:, None, None, None]).any((2, 3))     # (k, T)
         scores.append(float(np.nanmean(np.where(shown, (found.j + found.f) / 2, np.nan))))
     return scores
 
@@ -43,7 +43,7 @@ def copying_the_first_mask(seeds: int, length: int = 24, size: tuple[int, int] =
     """Mean J over objects and frames, first and last left out, of a prediction that never moves. Default knobs."""
     scores = []
     for seed in range(seeds):
-        masks = World(seed, blur=0, noise=0, lighting=0).clip(length, size, objects).masks  # these three move no mask
+        masks = World(seed, blur=0, noise=0, lighting=0).clip(length, size, objects).masks      # these three move no mask
         for k in range(1, objects + 1):
             truth = masks[1:-1] == k
             scores.append(region_similarity(truth, np.broadcast_to(masks[0] == k, truth.shape)).mean())

@@ -59,7 +59,7 @@ def check_keys(memory_key: Tensor, query_key: Tensor, kind: str, shrinkage: Tens
 def l2_as_dot(
     memory_key: Float[Tensor, "b c n"], query_key: Float[Tensor, "b c m"]
 ) -> tuple[Float[Tensor, "b c1 n"], Float[Tensor, "b c1 m"]]:
-    """Keys with one more channel, whose plain product is the l2 similarity: (2 k, -|k|^2) / sqrt(c) and (q, 1).
+    """Keys with one more channel, whose plain product is the l2 similarity: (k, |k|^2) and (2 q, -1) / sqrt(c).
 
     -|k - q|^2 = 2 k.q - |k|^2 - |q|^2, and |q|^2 is the same for every memory cell of a query cell: the softmax over memory
     cannot see it, so it is left out.
@@ -67,7 +67,7 @@ def l2_as_dot(
     scale = 1 / math.sqrt(memory_key.shape[1])
     norm = memory_key.square().sum(1, keepdim=True)  # (b,1,n)
     ones = torch.ones_like(query_key[:, :1])
-    return torch.cat([2 * scale * memory_key, -scale * norm], 1), torch.cat([query_key, ones], 1)
+    return torch.cat([memory_key, norm], 1), scale * torch.cat([2 * query_key, -ones], 1)
 
 
 def product(memory_key: Float[Tensor, "b c n"], query_key: Float[Tensor, "b c m"]) -> Float[Tensor, "b n m"]:
