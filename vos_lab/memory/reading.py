@@ -135,7 +135,7 @@ def read(
     check_keys(memory_key, query_key, kind, shrinkage, selection)
     if kind == "l2":  # prepared once for all slices
         memory_key, query_key = l2_as_dot(memory_key, query_key)
-    readout = []
+    readout = table.new_empty(b, m, objects * channels)  # at once: pieces kept between slices would scatter the free memory
     for start in range(0, m, step):
         part = slice(start, start + step)
         if kind == "l2":
@@ -147,7 +147,7 @@ def read(
         if top_k is None or top_k >= n:
             weights = softmax_before_division(checked_logits(sliced, None, temperature, prior_part))  # (b,n,step)
             total = weights.sum(1)[:, :, None]  # (b,step,1)
-            readout.append(weights.transpose(1, 2) @ table / total)  # (b,step,k*cv): fewer numbers to divide than weights
+            readout[:, part] = weights.transpose(1, 2) @ table / total  # (b,step,k*cv): fewer numbers to divide than weights
             if usage is not None:
                 usage += (weights @ (1 / total))[:, :, 0]
         else:
@@ -156,8 +156,8 @@ def read(
             if usage is not None:
                 usage.scatter_add_(1, where.flatten(1), weights.flatten(1))
             per_sample = zip(table, where.mT, weights.mT)  # (n,k*cv), (step,top_k), (step,top_k)
-            readout.append(torch.stack([weighted_rows(rows, which, weight) for rows, which, weight in per_sample]))
-    return torch.cat(readout, 1).unflatten(2, (objects, channels)).permute(0, 2, 3, 1)  # (b,k,cv,m)
+            readout[:, part] = torch.stack([weighted_rows(rows, which, weight) for rows, which, weight in per_sample])
+    return readout.unflatten(2, (objects, channels)).permute(0, 2, 3, 1)  # (b,k,cv,m)
 
 
 def softmax_before_division(logits: Float[Tensor, "b n m"]) -> Float[Tensor, "b n m"]:
