@@ -67,9 +67,11 @@ def plain_contour_accuracy(truth, prediction, radius):
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 
-@pytest.mark.parametrize("size, radius", [((1, 1), 1), ((3, 50), 4), ((40, 7), 9), ((33, 45), 1), ((33, 45), 5)])
+@pytest.mark.parametrize(
+    "size, radius", [((1, 1), 1), ((3, 50), 4), ((40, 7), 9), ((33, 45), 1), ((33, 45), 5), ((9, 64), 3), ((9, 129), 7)]
+)
 def test_f_of_many_masks_at_once_is_f_of_each(size, radius):
-    """More masks than the 64 bits of a word, of every density, on frames smaller than the disk too."""
+    """Of every density, on frames smaller than the disk too, and as wide as the 64 bits of a word and beyond."""
     rng = np.random.default_rng(0)
     density = rng.random((70, 1, 1)) ** 3
     truth, prediction = (rng.random((70, *size)) < density for _ in range(2))
@@ -82,7 +84,7 @@ def test_dilation_grows_by_a_disk():
     point = np.zeros((1, 21, 21), bool)
     point[0, 10, 10] = True
     y, x = np.mgrid[-10:11, -10:11]
-    grown = metrics.dilate(metrics.pack(point), 8)[0] > 0
+    grown = np.unpackbits(metrics.dilate(metrics.pack(point), 8).view(np.uint8), axis=2, bitorder="little")[0, :, :21]
     assert (grown == (x * x + y * y <= 64)).all()
 
 

@@ -25,7 +25,9 @@ def davis_palette() -> UInt8[np.ndarray, "256 3"]:
 
 def object_ids(masks: UInt8[np.ndarray, "..."]) -> UInt8[np.ndarray, "k"]:
     """The ids that occur, ascending, without background and void."""
-    return np.flatnonzero(np.bincount(masks.ravel(), minlength=256)[1:VOID]).astype(np.uint8) + np.uint8(1)
+    flat = masks.ravel()
+    begin = flat[np.flatnonzero(flat[1:] != flat[:-1]) + 1]  # of each run of equal ids, so that few numbers are counted
+    return np.flatnonzero(np.bincount(np.append(begin, flat[:1]), minlength=256)[1:VOID]).astype(np.uint8) + np.uint8(1)
 
 
 def read_mask(path: str | Path) -> tuple[UInt8[np.ndarray, "H W"], bool]:

@@ -1,7 +1,8 @@
 """Region similarity J and contour accuracy F, exact to the DAVIS tool (Perazzi et al. 2016, Pont-Tuset et al. 2017).
 
-J and F of many masks are computed at once. F needs "is there a boundary within r pixels?" for every pixel of every mask: a
-dilation. Here 64 masks share one 64-bit word per pixel, a bit each, so that one `|` of two shifted images dilates all of them.
+F needs "is there a boundary within r pixels?" for every pixel of a boundary: a dilation. Here 64 pixels of a row share one
+64-bit word, a bit each, so that one `|` dilates all of them; only the part of the frames that holds the masks is looked at, and
+a few frames at a time, whose words then stay in the processor's cache.
 """
 
 import html
@@ -9,20 +10,22 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt8, UInt64
+from jaxtyping import Bool, Float, Int64, UInt8, UInt64
 
 from .errors import InputError
 from .masks import VOID, object_ids
 
 Masks = Bool[np.ndarray, "n H W"]
-Words = UInt64[np.ndarray, "g H W"]
+Words = UInt64[np.ndarray, "n h words"]
+Cropped = UInt64[np.ndarray, "n rows columns"]
+AT_ONCE = 8  # masks
+ON = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(1, dtype=np.uint8)  # bits that are on in each byte
 
 
 def region_similarity(truth: Masks, prediction: Masks) -> Float[np.ndarray, "n"]:
     """J = |intersection| / |union| of each pair of masks; 1 where both are empty."""
     same_shape(truth, prediction)
-    intersection, union = (truth & prediction).sum((1, 2)), (truth | prediction).sum((1, 2))
-    return np.where(union == 0, 1.0, intersection / np.maximum(union, 1))
+    return regions_agree(*cropped(pack(truth), pack(prediction))[:2])
 
 
 def contour_accuracy(truth: Masks, prediction: Masks, radius: int | None = None) -> Float[np.ndarray, "n"]:
@@ -31,13 +34,28 @@ def contour_accuracy(truth: Masks, prediction: Masks, radius: int | None = None)
     radius: 0.8 % of the image diagonal, rounded up, unless given. Two empty boundaries give 1, an empty one against another 0.
     """
     same_shape(truth, prediction)
-    count, height, width = truth.shape
-    if radius is None:
-        radius = math.ceil(0.008 * math.hypot(height, width))
-    true_edge, guessed_edge = boundary(pack(truth)), boundary(pack(prediction))
-    true_total, guessed_total = count_bits(true_edge, count), count_bits(guessed_edge, count)
-    recall = count_bits(true_edge & dilate(guessed_edge, radius), count) / np.maximum(true_total, 1)
-    precision = count_bits(guessed_edge & dilate(true_edge, radius), count) / np.maximum(guessed_total, 1)
+    radius = default_radius(truth.shape[1:]) if radius is None else radius
+    parts = [slice(start, start + AT_ONCE) for start in range(0, len(truth), AT_ONCE)]
+    pairs = (cropped(pack(truth[part]), pack(prediction[part])) for part in parts)
+    return np.concatenate([np.zeros(0), *(contours_agree(*pair[:2], truth.shape[2] - pair[2], radius) for pair in pairs)])
+
+
+def default_radius(size: tuple[int, int]) -> int:
+    return math.ceil(0.008 * math.hypot(*size))
+
+
+def regions_agree(truth: Words, prediction: Words) -> Float[np.ndarray, "n"]:
+    """J of packed masks."""
+    intersection, union = count_bits(truth & prediction), count_bits(truth | prediction)
+    return np.where(union == 0, 1.0, intersection / np.maximum(union, 1))
+
+
+def contours_agree(truth: Words, prediction: Words, width: int, radius: int) -> Float[np.ndarray, "n"]:
+    """F of packed masks; width: where the frame ends, in pixels from the first word."""
+    true_edge, guessed_edge = boundary(truth, width), boundary(prediction, width)
+    true_total, guessed_total = count_bits(true_edge), count_bits(guessed_edge)
+    recall = count_bits(true_edge & dilate(guessed_edge, radius)) / np.maximum(true_total, 1)
+    precision = count_bits(guessed_edge & dilate(true_edge, radius)) / np.maximum(guessed_total, 1)
     f = 2 * precision * recall / np.where(precision + recall == 0, 1, precision + recall)
     return np.where((true_total == 0) & (guessed_total == 0), 1.0, f)
 
@@ -52,29 +70,62 @@ def same_shape(truth: np.ndarray, prediction: np.ndarray) -> None:
         raise InputError(f"truth and prediction must have one shape, got {truth.shape} and {prediction.shape}")
 
 
-def pack(masks: Masks) -> Words:
-    """Put 64 masks into the bits of one word per pixel: (n,H,W) bool -> (ceil(n/64),H,W)."""
-    words = np.zeros((-(-len(masks) // 64), *masks.shape[1:]), dtype=np.uint64)
-    for i, mask in enumerate(masks):
-        words[i // 64] |= mask.astype(np.uint64) << np.uint64(i % 64)
-    return words
+def pack(
+    frames: Bool[np.ndarray, "T H W"] | UInt8[np.ndarray, "T H W"], value: int = 1, which: Int64[np.ndarray, "n"] | None = None
+) -> Words:
+    """Put 64 pixels of a row into the bits of one word, the first in the lowest: (n,H,W) -> (n,H,W // 64 + 1), on where a pixel
+    has this value. which: only these frames."""
+    which = np.arange(len(frames)) if which is None else which
+    height, width = frames.shape[1:]
+    words = np.empty((len(which), height, width // 64 + 1), dtype="<u8")  # little-endian: byte 0 holds pixels 0..7 everywhere
+    on = np.zeros((height, 64 * words.shape[2]), dtype=bool)
+    for row, t in zip(words, which):  # frame by frame: what a cache holds
+        np.equal(frames[t], value, out=on[:, :width])
+        row.view(np.uint8).reshape(-1)[:] = np.packbits(on, bitorder="little")
+    return words.astype(np.uint64, copy=False)
 
 
-def count_bits(words: Words, count: int) -> np.ndarray:
-    """In how many pixels each of the `count` masks is on. Boundaries are thin: most words are 0 and are skipped."""
-    totals = []
-    for group in words:
-        busy = group[group != 0].astype("<u8")  # (p,) little-endian, so that byte 0 holds masks 0..7 on every machine
-        bits = np.unpackbits(busy.view(np.uint8).reshape(-1, 8), axis=1, bitorder="little")  # (p,64)
-        totals.append(bits.sum(0, dtype=np.int64))
-    return np.concatenate(totals)[:count] if totals else np.zeros(0, dtype=np.int64)
+def cropped(first: Words, second: Words) -> tuple[Cropped, Cropped, int]:
+    """Of both, the rows and words that hold all that is on, with one more on each side; and the column where they begin."""
+    together = np.bitwise_or.reduce(first | second, axis=0)
+    on = np.flatnonzero(together.any(1)), np.flatnonzero(together.any(0))
+    rows, columns = (slice(max(0, x[0] - 1), x[-1] + 2) if x.size else slice(0, 1) for x in on)
+    return first[:, rows, columns], second[:, rows, columns], 64 * int(columns.start)
 
 
-def boundary(masks: Words) -> Words:
+def count_bits(words: Words) -> Int64[np.ndarray, "n"]:
+    """How many pixels of each mask are on."""
+    if hasattr(np, "bitwise_count"):  # from NumPy 2 on
+        return np.bitwise_count(words).sum((1, 2), dtype=np.int64)
+    return ON[np.ascontiguousarray(words).view(np.uint8)].sum((1, 2), dtype=np.int64)
+
+
+def east(words: Words) -> Words:
+    """All pixels moved one to the right: the highest bit of a word goes to the next word."""
+    moved = words << 1
+    moved[:, :, 1:] |= words[:, :, :-1] >> 63
+    return moved
+
+
+def west(words: Words) -> Words:
+    """All pixels moved one to the left."""
+    moved = words >> 1
+    moved[:, :, :-1] |= words[:, :, 1:] << 63
+    return moved
+
+
+def boundary(masks: Words, width: int) -> Words:
     """Pixels that differ from their east, south or south-east neighbour; beyond the border a pixel equals its neighbour."""
-    padded = np.pad(masks, ((0, 0), (0, 1), (0, 1)), mode="edge")
-    east, south, south_east = padded[:, :-1, 1:], padded[:, 1:, :-1], padded[:, 1:, 1:]
-    return (masks ^ east) | (masks ^ south) | (masks ^ south_east)
+    word, bit = divmod(width, 64)  # the first pixel beyond the border; where words reach so far, it takes its neighbour's value
+    at_border = word < masks.shape[2]
+    if at_border:
+        masks = masks.copy()
+        masks[:, :, word] |= (masks[:, :, (width - 1) // 64] >> ((width - 1) % 64) & 1) << bit
+    south = np.concatenate([masks[:, 1:], masks[:, -1:]], 1)
+    edge = (masks ^ west(masks)) | (masks ^ south) | (masks ^ west(south))
+    if at_border:
+        edge[:, :, word] &= (1 << bit) - 1
+    return edge
 
 
 def dilate(masks: Words, radius: int) -> Words:
@@ -82,14 +133,12 @@ def dilate(masks: Words, radius: int) -> Words:
 
     Row by row of the disk: the row at height y reaches sqrt(radius^2 - y^2) pixels to either side.
     """
-    height, width = masks.shape[1:]
+    height = masks.shape[1]
     grown = np.zeros_like(masks)
-    rows, reach = masks.copy(), 0  # masks, grown sideways by `reach`
+    rows, reach = masks, 0  # masks, grown sideways by `reach`
     for y in range(min(radius, height - 1), -1, -1):  # from the top row of the disk, the narrowest, to its middle
-        while reach < min(math.isqrt(radius * radius - y * y), width - 1):
-            reach += 1
-            rows[:, :, reach:] |= masks[:, :, :-reach]
-            rows[:, :, :-reach] |= masks[:, :, reach:]
+        while reach < min(math.isqrt(radius * radius - y * y), 64 * masks.shape[2]):
+            rows, reach = rows | east(rows) | west(rows), reach + 1
         grown[:, y:] |= rows[:, : height - y]
         grown[:, : height - y] |= rows[:, y:]
     return grown
@@ -235,21 +284,27 @@ def evaluate(
         raise InputError(
             f"scoring needs ids (T,H,W) of 3 frames or more, since the first and last are left out, got {truth.shape}"
         )
-    annotated = (truth != VOID).any((1, 2))
+    ids = [object_ids(frame) for frame in truth]
+    annotated = np.array([bool(present.size or (frame != VOID).any()) for present, frame in zip(ids, truth)])
     sparse = not annotated.all() if sparse is None else sparse
     if davis:
-        first = {k: 0 for k in range(1, int(object_ids(truth[0]).max(initial=0)) + 1)}
+        first = {k: 0 for k in range(1, int(ids[0].max(initial=0)) + 1)}
     else:
-        first = {int(k): int((truth == k).any((1, 2)).argmax()) for k in object_ids(truth)}
+        seen = [(int(k), t) for t, present in enumerate(ids) for k in present]
+        first = {k: t for k, t in sorted(seen, key=lambda pair: (pair[0], -pair[1]))}  # the first frame of each comes last
     if not first:
         raise InputError("truth holds no object: there is nothing to score")
+    radius = default_radius(truth.shape[1:])
     j, f = (np.full((len(first), len(truth)), np.nan) for _ in range(2))
     for row, (k, start) in enumerate(first.items()):
         scored = annotated.copy()
         scored[: start + 1] = False
         scored[-1] &= sparse
-        j[row, scored] = region_similarity(truth[scored] == k, prediction[scored] == k)
-        f[row, scored] = contour_accuracy(truth[scored] == k, prediction[scored] == k)
+        frames = np.flatnonzero(scored)
+        for few in np.split(frames, range(AT_ONCE, len(frames), AT_ONCE)):
+            there, found, column = cropped(pack(truth, k, few), pack(prediction, k, few))
+            j[row, few] = regions_agree(there, found)
+            f[row, few] = contours_agree(there, found, truth.shape[2] - column, radius)
     if np.isnan(j).all():
         raise InputError("truth is annotated in no frame between an object's first and the last one: there is nothing to score")
     return Scores(list(first), j, f, name)

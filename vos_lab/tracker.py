@@ -201,7 +201,8 @@ class Tracker:
         self._size = image.shape[1:]
         spare_h, spare_w = (-side % self.model.stride for side in self._size)
         self._padding = (spare_w // 2, spare_w - spare_w // 2, spare_h // 2, spare_h - spare_h // 2)
-        self._image = F.pad(image.to(parameter)[None], self._padding)  # (1,3,H',W')
+        exactly = torch.promote_types(parameter.dtype, torch.float32)  # keys and masks keep their digits (`precision.fast`)
+        self._image = F.pad(image.to(parameter.device, exactly)[None], self._padding)  # (1,3,H',W')
         with fast(self.model, self._image.device):
             features = self.model.encode_key(self._image)
         exact = {name: getattr(features, name).to(self._image) for name in MATCHED if hasattr(features, name)}

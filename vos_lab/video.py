@@ -28,12 +28,13 @@ def read_video(
     try:
         with silenced_stderr():
             reader = decord.VideoReader(str(path))
-            full_size = reader[0].shape[:2]
+            full_size = None
             if short_side is not None:
+                full_size = reader[0].shape[:2]
                 height, width = scaled(full_size, short_side)
                 reader = decord.VideoReader(str(path), width=width, height=height)
             frames = reader.get_batch(range(0, len(reader), every)).asnumpy()
-        return frames, reader.get_avg_fps() / every, full_size, len(reader)
+        return frames, reader.get_avg_fps() / every, full_size or frames.shape[1:3], len(reader)
     except (decord.DECORDError, RuntimeError, IndexError):
         raise InputError(
             f"{path} cannot be read as a video: it is cut off, damaged or of a kind that decord does not know; "

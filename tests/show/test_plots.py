@@ -100,7 +100,13 @@ DRAWN = {  # every public name, drawn from a small clip and its track
     "before_after": lambda clip, track: show.before_after({"one": track, "other": track}, 4, [(20, 20)]),
     "scores_over_time": lambda clip, track: show.scores_over_time(clip, track),
 }
-ELSEWHERE = {"reliability", "policy_costs", "training_curves", "differences"}  # these need something else: tests of their own
+ELSEWHERE = {
+    "reliability",
+    "policy_costs",
+    "read_growth",
+    "training_curves",
+    "differences",
+}  # these need something else: tests of their own
 
 
 @pytest.mark.parametrize("name", DRAWN)
@@ -479,6 +485,22 @@ def test_rows_that_lack_something_are_refused():
         show.policy_costs([*ROWS, {name: x for name, x in ROWS[0].items() if name != "ms"}])
     with pytest.raises(vl.InputError, match="rows is empty"):
         show.policy_costs([])
+
+
+def test_growth_names_the_power_by_which_time_grows():
+    rows = [
+        {"kind": kind, "size": size, "way": way, "seconds": 0.1 * size**power, "mb": 5.0}
+        for kind in ("memory frames", "objects")
+        for way, power in (("plain", 2), ("ours", 1))
+        for size in (1, 2, 5, 10)
+    ]
+    figure = show.read_growth(rows)
+    time, _, memory, _ = figure.axes
+    assert [text.get_text() for text in time.get_legend().get_texts()] == ["plain: ^2.0", "ours: ^1.0"]
+    assert {text.get_text()[-5:] for text in memory.get_legend().get_texts()} <= {": ^0.0", "^-0.0", " ^0.0"}
+    assert "Look" in words(figure)
+    with pytest.raises(vl.InputError, match="rows is empty"):
+        show.read_growth([])
 
 
 def write_log(out, values):

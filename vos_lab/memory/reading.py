@@ -12,6 +12,7 @@ from ..errors import InputError
 
 Kind = Literal["l2", "dot", "cosine", "anisotropic"]
 SLICE = 2**22  # affinity entries that `read` holds at a time: 16 MB in float32
+FAINT = -60.0  # a weight of e^-60 of the best one is nothing, even in double precision
 
 
 def similarity(
@@ -58,7 +59,7 @@ def check_keys(memory_key: Tensor, query_key: Tensor, kind: str, shrinkage: Tens
 def l2_as_dot(
     memory_key: Float[Tensor, "b c n"], query_key: Float[Tensor, "b c m"]
 ) -> tuple[Float[Tensor, "b c1 n"], Float[Tensor, "b c1 m"]]:
-    """Keys with one more channel, whose plain product is the l2 similarity: (2 k, -|k|^2) / sqrt(c) and (q, 1).
+    """Keys with one more channel, whose plain product is the l2 similarity: (k, |k|^2) and (2 q, -1) / sqrt(c).
 
     -|k - q|^2 = 2 k.q - |k|^2 - |q|^2, and |q|^2 is the same for every memory cell of a query cell: the softmax over memory
     cannot see it, so it is left out.
@@ -66,7 +67,7 @@ def l2_as_dot(
     scale = 1 / math.sqrt(memory_key.shape[1])
     norm = memory_key.square().sum(1, keepdim=True)  # (b,1,n)
     ones = torch.ones_like(query_key[:, :1])
-    return torch.cat([2 * scale * memory_key, -scale * norm], 1), torch.cat([query_key, ones], 1)
+    return torch.cat([memory_key, norm], 1), scale * torch.cat([2 * query_key, -ones], 1)
 
 
 def product(memory_key: Float[Tensor, "b c n"], query_key: Float[Tensor, "b c m"]) -> Float[Tensor, "b n m"]:
@@ -134,7 +135,7 @@ def read(
     check_keys(memory_key, query_key, kind, shrinkage, selection)
     if kind == "l2":  # prepared once for all slices
         memory_key, query_key = l2_as_dot(memory_key, query_key)
-    readout = []
+    readout = table.new_empty(b, m, objects * channels)  # at once: pieces kept between slices would scatter the free memory
     for start in range(0, m, step):
         part = slice(start, start + step)
         if kind == "l2":
@@ -144,18 +145,29 @@ def read(
             sliced = similarity(memory_key, query_key[:, :, part], kind, shrinkage, some)
         prior_part = prior if prior is None or prior.shape[2] == 1 else prior[:, :, part]
         if top_k is None or top_k >= n:
-            weights = affinity(sliced, None, temperature, prior_part)  # (b,n,step)
-            readout.append(weights.transpose(1, 2) @ table)  # (b,step,k*cv)
+            weights = softmax_before_division(checked_logits(sliced, None, temperature, prior_part))  # (b,n,step)
+            total = weights.sum(1)[:, :, None]  # (b,step,1)
+            readout[:, part] = weights.transpose(1, 2) @ table / total  # (b,step,k*cv): fewer numbers to divide than weights
             if usage is not None:
-                usage += weights.sum(2)
+                usage += (weights @ (1 / total))[:, :, 0]
         else:
             best, where = best_cells(checked_logits(sliced, top_k, temperature, prior_part), top_k)  # (b,top_k,step)
             weights = best.softmax(dim=1)
             if usage is not None:
                 usage.scatter_add_(1, where.flatten(1), weights.flatten(1))
             per_sample = zip(table, where.mT, weights.mT)  # (n,k*cv), (step,top_k), (step,top_k)
-            readout.append(torch.stack([weighted_rows(rows, which, weight) for rows, which, weight in per_sample]))
-    return torch.cat(readout, 1).unflatten(2, (objects, channels)).permute(0, 2, 3, 1)  # (b,k,cv,m)
+            readout[:, part] = torch.stack([weighted_rows(rows, which, weight) for rows, which, weight in per_sample])
+    return readout.unflatten(2, (objects, channels)).permute(0, 2, 3, 1)  # (b,k,cv,m)
+
+
+def softmax_before_division(logits: Float[Tensor, "b n m"]) -> Float[Tensor, "b n m"]:
+    """exp(logit - best of its query cell): divided by their sum over memory, these are the softmax.
+
+    Trained keys are sharp: most weights are so small that float32 holds them only as denormal numbers, which a CPU multiplies
+    some ten times as slowly as others. Raised to e^-60 of the best they change no digit of the sum, and none is denormal.
+    """
+    best = logits.amax(1, keepdim=True).detach()  # a constant taken from all logits of a cell has no gradient
+    return (logits - best).clamp_(min=FAINT).exp_()
 
 
 def best_cells(

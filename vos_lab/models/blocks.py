@@ -55,15 +55,19 @@ class Fusion(nn.Module):
 
 
 class Upsample(nn.Module):
-    """Twice the resolution: add the encoder's finer features to the coarse ones, then a ResBlock."""
+    """Twice the resolution: add the encoder's finer features to the coarse ones, then a ResBlock.
+
+    The k objects of an image lie one after the other in `coarse`; they share `fine`, which is convolved once.
+    """
 
     def __init__(self, skip_channels: int, inputs: int, outputs: int):
         super().__init__()
         self.skip_conv = conv3x3(skip_channels, inputs)
         self.out_conv = ResBlock(inputs, outputs)
 
-    def forward(self, fine: Float[Tensor, "b s H W"], coarse: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o H W"]:
-        return self.out_conv(self.skip_conv(fine) + double(coarse))
+    def forward(self, fine: Float[Tensor, "b s H W"], coarse: Float[Tensor, "bk c h w"]) -> Float[Tensor, "bk o H W"]:
+        skip = self.skip_conv(fine)[:, None]  # (b,1,c,H,W)
+        return self.out_conv((skip + double(coarse).unflatten(0, (len(fine), -1))).flatten(0, 1))
 
 
 def double(x: Float[Tensor, "b c h w"], times: int = 2) -> Float[Tensor, "b c H W"]:

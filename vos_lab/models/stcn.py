@@ -80,8 +80,8 @@ class STCN(nn.Module):
     def decode(self, readout: Float[Tensor, "b k cv h w"], features: Features) -> Float[Tensor, "b k H W"]:
         """The probability of each object, on its own, at each pixel."""
         b, k = readout.shape[:2]
-        thin, middle, fine = (x.repeat_interleave(k, dim=0) for x in (features.thin, features.middle, features.fine))
-        return probabilities(self.decoder(readout.flatten(0, 1), thin, middle, fine), b, k)
+        thin = features.thin.repeat_interleave(k, dim=0)  # (b*k,cv,h,w)
+        return probabilities(self.decoder(readout.flatten(0, 1), thin, features.middle, features.fine), b, k)
 
 
 class ValueEncoder(nn.Module):
@@ -110,11 +110,11 @@ class Decoder(nn.Module):
 
     def forward(
         self,
-        readout: Float[Tensor, "b cv h w"],
-        thin: Float[Tensor, "b cv h w"],
+        readout: Float[Tensor, "bk cv h w"],
+        thin: Float[Tensor, "bk cv h w"],
         middle: Float[Tensor, "b c2 2*h 2*w"],
         fine: Float[Tensor, "b c1 4*h 4*w"],
-    ) -> Float[Tensor, "b 1 H W"]:
+    ) -> Float[Tensor, "bk 1 H W"]:
         x = self.compress(torch.cat([readout, thin], 1))
         x = self.up_16_8(middle, x)
         x = self.up_8_4(fine, x)

@@ -93,8 +93,8 @@ class XMem(nn.Module):
     ) -> tuple[Float[Tensor, "b k H W"], Float[Tensor, "b k cs h w"]]:
         """The probability of each object, on its own, at each pixel, and its sensory memory after this frame."""
         b, k = readout.shape[:2]
-        deep, middle, fine = (x.repeat_interleave(k, dim=0) for x in (features.deep, features.middle, features.fine))
-        logits, sensory = self.decoder(readout.flatten(0, 1), sensory.flatten(0, 1), deep, middle, fine)
+        deep = features.deep.repeat_interleave(k, dim=0)  # (b*k,c3,h,w)
+        logits, sensory = self.decoder(readout.flatten(0, 1), sensory.flatten(0, 1), deep, features.middle, features.fine)
         return probabilities(logits, b, k), sensory.unflatten(0, (b, k))
 
 
@@ -148,12 +148,12 @@ class Decoder(nn.Module):
 
     def forward(
         self,
-        readout: Float[Tensor, "b cv h w"],
-        sensory: Float[Tensor, "b cs h w"],
-        deep: Float[Tensor, "b c3 h w"],
+        readout: Float[Tensor, "bk cv h w"],
+        sensory: Float[Tensor, "bk cs h w"],
+        deep: Float[Tensor, "bk c3 h w"],
         middle: Float[Tensor, "b c2 2*h 2*w"],
         fine: Float[Tensor, "b c1 4*h 4*w"],
-    ) -> tuple[Float[Tensor, "b 1 H W"], Float[Tensor, "b cs h w"]]:
+    ) -> tuple[Float[Tensor, "bk 1 H W"], Float[Tensor, "bk cs h w"]]:
         coarse = self.fuser(deep, torch.cat([readout, sensory], 1))
         half = self.up_16_8(middle, coarse)
         quarter = self.up_8_4(fine, half)

@@ -12,6 +12,7 @@ SUBJECTS = {
     "matches": ("correspondences", "false_match_map", "false_match_timeline", "reliability"),
     "compare": ("before_after",),
     "variants": ("differences",),
+    "growth": ("read_growth",),
     "curves": ("scores_over_time", "policy_costs", "training_curves"),
 }
 HOMES = {name: subject for subject, names in SUBJECTS.items() for name in names}
