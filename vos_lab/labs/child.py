@@ -23,7 +23,8 @@ import torch
 import vos_lab.datasets.samples
 import vos_lab.models.load
 import vos_lab.show
-import vos_lab.tracker  # noqa: F401
+import vos_lab.tracker
+import vos_lab.training  # noqa: F401
 
 from ..shipped import DATA
 from . import confine, plain
