@@ -70,7 +70,7 @@ class Result:
 def load_exercise(name: str) -> Exercise:
     """The exercise of this name: "02.l2" of notebook 02, "lab1.softmax" of lab 1."""
     notebook, _, short = name.partition(".")
-    module = notebook if notebook.startswith("lab") else f"n{notebook}"
+    module = f"n{notebook}" if notebook.isdecimal() else notebook
     try:
         return importlib.import_module(f"{__package__}.exercises.{module}").EXERCISES[short]
     except (ModuleNotFoundError, KeyError):
