@@ -11,11 +11,14 @@ from statistics import fmean
 
 import pytest
 import submissions as students
+from PIL import Image
 
 from vos_lab.labs import course, grading, refuse
 from vos_lab.labs.__main__ import Course
 from vos_lab.labs.checks import check
+from vos_lab.labs.exercises import project
 from vos_lab.labs.sandbox import Limits, Notebook
+from vos_lab.masks import write_mask
 
 RIGHT = students.right("lab1")
 FULL = {lab: students.possible(lab) for lab in students.NAMES}
@@ -185,7 +188,7 @@ def test_the_release_is_fresh_and_holds_no_answer(lab, name):
         assert not set(filter(None, map(str.strip, body.splitlines()))) & set(sources), short
 
 
-@pytest.mark.parametrize("name", students.NAMES)
+@pytest.mark.parametrize("name", students.FUNCTIONS)
 def test_through_nbgrader_each_gets_what_was_expected(lab, name):
     notebooks = some_students(name)
     hand_in(lab, name, notebooks)
@@ -203,6 +206,50 @@ def test_through_nbgrader_each_gets_what_was_expected(lab, name):
     written = {path: path.stat().st_mtime_ns for path in (lab.folder / "autograded").rglob("*.ipynb")}
     assert lab.grade(name, jobs=2) == 0  # goes on: nothing is left to do
     assert written == {path: path.stat().st_mtime_ns for path in (lab.folder / "autograded").rglob("*.ipynb")}
+
+
+def hand_in_case(lab: Course, student: str, card: dict, grey: bool = False, **masks) -> None:
+    """The project's example as a submission: its notebook and its folder."""
+    notebook = students.submission("project", students.right("project") | {"card": f"card = {card!r}"})
+    hand_in(lab, "project", {student: (notebook, {})})
+    case = lab.folder / "submitted" / student / "project" / "case"
+    for name in ("clip", *masks):
+        (case / name).mkdir(parents=True)
+    for t, frame in enumerate(project.example()["frames"]):
+        Image.fromarray(frame).save(case / "clip" / f"{t:05d}.png")
+        for name, ids in masks.items():
+            write_mask(case / name / f"{t:05d}.png", ids[t])
+    if grey:
+        Image.fromarray(masks["truth"][0]).save(case / "truth" / "00000.png")
+
+
+def test_a_case_is_graded_with_its_folder(lab):
+    right = project.example()
+    masks = {name: right[name] for name in ("truth", "before", "after")}
+    hand_in_case(lab, "whole", right["card"], **masks)
+    hand_in_case(lab, "twisted", right["card"] | {"weight": 50, "price": None}, grey=True, **masks | {"before": right["after"]})
+    hand_in(lab, "project", {"bare": (students.submission("project", students.right("project")), {})})
+    assert lab.grade("project", jobs=2) == 0
+    given = {who: found for who, found in points(lab, "project").items() if who in ("whole", "twisted", "bare")}
+    assert given == {
+        "whole": FULL["project"],
+        "twisted": dict.fromkeys(FULL["project"], 0) | {"truth": 2},
+        "bare": dict.fromkeys(FULL["project"], 0),
+    }
+    with open(lab.folder / "gradebook.csv") as file:
+        waiting = {row["student"]: row["to grade by hand"] for row in csv.DictReader(file) if row["lab"] == "project"}
+    assert waiting["whole"] == "True"
+
+
+def test_only_pictures_come_along(tmp_path):
+    for name in ("lab.ipynb", "case/a.png", "case/deep/b.JPG", "case/c.py", "d.png"):
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / name).write_text(name)
+    (tmp_path / "secret.png").write_text("secret")
+    (tmp_path / "in" / "case" / "link.png").symlink_to(tmp_path / "secret.png")
+    found = course.pictures_beside(tmp_path / "in")
+    assert found == {"case/a.png": b"case/a.png", "case/deep/b.JPG": b"case/deep/b.JPG"}
+    assert course.pictures_beside(tmp_path / "nobody") == {}
 
 
 def test_harm_is_kept_out_and_the_score_is_the_same_twice(lab, monkeypatch):
@@ -262,11 +309,11 @@ def test_points_of_the_notebook_are_those_of_the_exercises(name):
     assert [grading.read_test(source).points for source in tests] == [
         cell["metadata"]["nbgrader"]["points"] for cell in tests.values()
     ]
-    assert all(len(answers) >= 5 for answers in students.wrong(name).values())
+    assert all(len(exercise.wrong) >= 5 for exercise in students.table(name).values())
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", students.NAMES)
+@pytest.mark.parametrize("name", students.FUNCTIONS)
 def test_a_whole_class(lab, name):
     notebooks = all_students(name)
     hand_in(lab, name, notebooks)
