@@ -247,7 +247,8 @@ def test_only_pictures_come_along(tmp_path):
         (tmp_path / "in" / name).write_text(name)
     (tmp_path / "secret.png").write_text("secret")
     (tmp_path / "in" / "case" / "link.png").symlink_to(tmp_path / "secret.png")
-    found = course.pictures_beside(tmp_path / "in")
+    (tmp_path / "here").symlink_to(tmp_path)
+    found = course.pictures_beside(tmp_path / "here" / "in")
     assert found == {"case/a.png": b"case/a.png", "case/deep/b.JPG": b"case/deep/b.JPG"}
     assert course.pictures_beside(tmp_path / "nobody") == {}
 

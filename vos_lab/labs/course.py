@@ -113,8 +113,8 @@ def pictures_beside(folder: Path) -> dict[str, bytes]:
     """The images in the folders of a submission, by their path in it; links and what is too much are left out."""
     found, size = {}, 0
     for path in sorted(folder.glob("*/**/*")):
-        ordinary = path.is_file() and not any(part.is_symlink() for part in (path, *path.parents))
-        if ordinary and path.suffix.lower() in PICTURES and len(found) < MOST:
+        way = [path, *path.parents][: len(path.relative_to(folder).parts)]
+        if path.is_file() and not any(map(Path.is_symlink, way)) and path.suffix.lower() in PICTURES and len(found) < MOST:
             size += path.stat().st_size
             if size <= LARGEST:
                 found[str(path.relative_to(folder))] = path.read_bytes()
