@@ -9,6 +9,7 @@ from scipy.stats import t as student
 from torch import Tensor
 from torch.nn import functional as F
 
+from vos_lab import memory
 from vos_lab.errors import InputError
 from vos_lab.labs.checks import Exercise, Part, array
 from vos_lab.losses.pixel import to_view2
@@ -42,8 +43,7 @@ def to_anchors(keys: Tensor, first: Tensor, anchors: Tensor) -> Tensor:
 
 def compare(keys: Tensor, rows: Tensor) -> Tensor:
     """keys (t,c,h,w), rows (c,a) or (t,c,a) -> (t,a,h*w)."""
-    dot = rows.transpose(-1, -2) @ keys.flatten(2)
-    return (2 * dot - rows.square().sum(-2).unsqueeze(-1)) / math.sqrt(keys.shape[1])
+    return memory.similarity(rows.expand(len(keys), -1, -1), keys.flatten(2))
 
 
 # lab3.pseudo_labels: similarities of view 2 with the anchors (t,a,m) -> label (t,m), weight (t,m)
