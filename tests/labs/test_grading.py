@@ -210,7 +210,7 @@ def test_through_nbgrader_each_gets_what_was_expected(lab, name):
 
 def hand_in_case(lab: Course, student: str, card: dict, grey: bool = False, **masks) -> None:
     """The project's example as a submission: its notebook and its folder."""
-    notebook = students.submission("project", students.right("project") | {"card": f"card = {card!r}"})
+    notebook = students.submission("project", students.right("project") | {"card": f"card = {card!r}", "story": "Look."})
     hand_in(lab, "project", {student: (notebook, {})})
     case = lab.folder / "submitted" / student / "project" / "case"
     for name in ("clip", *masks):
@@ -238,7 +238,7 @@ def test_a_case_is_graded_with_its_folder(lab):
     }
     with open(lab.folder / "gradebook.csv") as file:
         waiting = {row["student"]: row["to grade by hand"] for row in csv.DictReader(file) if row["lab"] == "project"}
-    assert waiting["whole"] == "True"
+    assert (waiting["whole"], waiting["bare"]) == ("True", "False")  # where nothing was written there is nothing to read
 
 
 def test_only_pictures_come_along(tmp_path):
