@@ -1,6 +1,7 @@
 """Lab 3: answers that are right and look quite different from ours; answers that were copied from the notebooks."""
 
 import copy
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -111,3 +112,9 @@ def test_what_students_do_with_twins():
     said = lambda answer: check("lab3.train_twins", lab3.rehearsed(answer)).messages[0][1]
     assert "asked more often or less" in said(lambda start, *rest: [start, start])
     assert said(lambda *arguments: None).startswith("raised TypeError")
+
+
+def test_twins_are_judged_side_by_side():
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda seed: check("lab3.train_twins", ANSWERS["train_twins"], seed), range(8)))
+    assert all(result.passed for result in results), results

@@ -2,6 +2,7 @@
 
 import copy
 import math
+import threading
 
 import numpy as np
 import torch
@@ -240,17 +241,22 @@ def small_models(*steps: int):
     return lambda rng: [(normal(rng, 4), count, int(rng.integers(1, 1000))) for count in steps]
 
 
+ALONE = threading.RLock()  # PyTorch's random numbers are one stream, and submissions are judged side by side
+
+
 def rehearsed(answer):
     """An answer -> the same twice on a small model: the batches of each twin, its weights, and the start's afterwards."""
 
     def rehearsal(weight: Tensor, steps: int, seed: int) -> tuple[list, list, Tensor]:
-        start = torch.nn.Linear(4, 1, bias=False)
+        with ALONE:
+            start = torch.nn.Linear(4, 1, bias=False)
         start.weight.data[0] = weight.clone()
         batches, ends = [], []
         for i in range(2):
-            torch.manual_seed(i)  # what was drawn before must not matter
             saw = [], []
-            pair = answer(start, small_losses(*saw), lambda: torch.randn(4), steps, seed)
+            with ALONE:
+                torch.manual_seed(i)  # what was drawn before must not matter
+                pair = answer(start, small_losses(*saw), lambda: torch.randn(4), steps, seed)
             batches.append([torch.stack([torch.zeros(4), *x])[1:] for x in saw])
             ends.append([twin.weight[0].detach().clone() for twin in pair])
         return batches, ends, start.weight[0].detach()
@@ -307,14 +313,15 @@ def as_trained(weight: Tensor, batches: np.ndarray, ends: np.ndarray, zero: bool
 
 
 def trained(weight: Tensor, which: int, batches: np.ndarray, zero: bool) -> np.ndarray:
-    model = torch.nn.Linear(4, 1, bias=False)
-    model.weight.data[0] = weight.float().clone()
-    optimizer = optimizer_of(model)
-    for batch in torch.from_numpy(batches).float():
-        if zero:
-            optimizer.zero_grad()
-        small_losses([], [])[which](model, batch).backward()
-        optimizer.step()
+    with ALONE:
+        model = torch.nn.Linear(4, 1, bias=False)
+        model.weight.data[0] = weight.float().clone()
+        optimizer = optimizer_of(model)
+        for batch in torch.from_numpy(batches).float():
+            if zero:
+                optimizer.zero_grad()
+            small_losses([], [])[which](model, batch).backward()
+            optimizer.step()
     return model.weight[0].detach().numpy()
 
 
