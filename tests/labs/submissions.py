@@ -1,4 +1,4 @@
-"""Simulated students: notebooks made from the released lab, with answers of all kinds in them."""
+"""Simulated students: notebooks made from a released lab, with answers of all kinds in them."""
 
 import ast
 import importlib
@@ -7,14 +7,14 @@ import json
 from pathlib import Path
 
 from vos_lab.labs import course, exercises
-from vos_lab.labs.checks import load_exercise
 
 LABS = Path(__file__).parents[2] / "notebooks" / "labs"
-EXERCISES = ["similarity", "softmax", "affinity", "readout", "aggregate", "read", "track"]
-POSSIBLE = {short: sum(part.points for part in load_exercise(f"lab1.{short}").parts) for short in EXERCISES}
+NAMES = sorted(path.name for path in LABS.glob("source/*"))
+FUNCTIONS = [name for name in NAMES if name.startswith("lab")]  # whose answers are functions
 
 # the points that a wrong answer keeps; 0 where it is not named
 KEPT = {
+    # lab 1
     "only the first clip of the batch is there": 2,
     "exp overflows: the largest number must be taken away first": 2,
     "one maximum for all columns: a column that lies far below it becomes 0 / 0": 2,
@@ -27,22 +27,52 @@ KEPT = {
     "this keeps the best pairs of the whole clip, not of each query cell": 1,
     "only the first object is there": 1,
     "a certain pixel has infinite odds: keep the probabilities away from 0 and 1": 2,
+    # lab 3
+    "exp overflows: take the largest number away first, or let torch.softmax do it": 2,
+    "the logarithm of a share that was rounded to 0: take log_softmax, which does both at once": 3,
+    "an object that is absent has no embedding: leave its row out": 2,
+    "the background is no object: it is a negative, and never has a positive": 3,
+    "the background is left out: it is a negative of every object": 3,
+    "a clip without a score was counted in n": 2,
+    "a clip without a score is not one without a difference: leave it out": 2,
+    "a clip that one twin has no score for must be left out for both": 2,
+}
+
+# what a student has in place of a function that the wrong answers call
+OWN = {
+    "lab1": """
+def tracked(clip, policy, name="stcn-small"):
+    return vl.Tracker(vl.load_model(name), policy, read=read, top_k=20, kind="l2").run(clip).masks
+""",
+    "lab3": "with_gradients = rehearsed = lambda answer: answer",  # the notebook does that itself
 }
 
 
-def released() -> dict:
-    return json.loads((LABS / "release" / "lab1" / "lab1.ipynb").read_text())
+def table(lab: str) -> dict:
+    return importlib.import_module(f"{exercises.__name__}.{lab}").EXERCISES
 
 
-def right() -> dict[str, str]:
+def possible(lab: str) -> dict[str, int]:
+    """The points of each exercise that is graded by machine."""
+    return {short: sum(part.points for part in exercise.parts) for short, exercise in table(lab).items()}
+
+
+def released(lab: str) -> dict:
+    return json.loads((LABS / "release" / lab / f"{lab}.ipynb").read_text())
+
+
+def right(lab: str) -> dict[str, str]:
     """The instructor's answers, by the id of their cell."""
-    return course.solutions_of(LABS / "source" / "lab1" / "lab1.ipynb")
+    return course.solutions_of(LABS / "source" / lab / f"{lab}.ipynb")
 
 
-def wrong() -> dict[str, dict[str, str]]:
+def syntax(lab: str) -> ast.Module:
+    return ast.parse(inspect.getsource(importlib.import_module(f"{exercises.__name__}.{lab}")))
+
+
+def wrong(lab: str) -> dict[str, dict[str, str]]:
     """Each known wrong answer as a student would write it: exercise -> message -> source."""
-    tree = ast.parse(inspect.getsource(importlib.import_module(f"{exercises.__name__}.lab1")))
-    table = tree.body[-1].value  # EXERCISES
+    table = syntax(lab).body[-1].value  # EXERCISES
     found = {}
     for name, exercise in zip(table.keys, table.values):
         answers = next(keyword.value for keyword in exercise.keywords if keyword.arg == "wrong")
@@ -54,21 +84,18 @@ def wrong() -> dict[str, dict[str, str]]:
     return found
 
 
-def helpers() -> str:
-    """The functions that the wrong answers call; a student's tracker reads with the student's own `read`."""
-    tree = ast.parse(inspect.getsource(importlib.import_module(f"{exercises.__name__}.lab1")))
-    functions = [ast.unparse(node) for node in tree.body if isinstance(node, ast.FunctionDef)]
-    imports = "import math\nfrom functools import cache\nimport numpy as np\nimport torch\nfrom torch import Tensor\n"
-    tracked = (
-        "def tracked(clip, policy, name='stcn-small'):\n"
-        "    return vl.Tracker(vl.load_model(name), policy, read=read, top_k=20, kind='l2').run(clip).masks"
-    )
-    return "\n\n".join([imports + "import vos_lab as vl\nfrom vos_lab import memory", *functions, tracked])
+def helpers(lab: str) -> str:
+    """What the wrong answers call: imports and functions beside them."""
+    tree = syntax(lab)
+    imports = [node for node in tree.body if isinstance(node, ast.Import)]
+    imports += [node for node in tree.body if isinstance(node, ast.ImportFrom) and not node.module.startswith("vos_lab.labs")]
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    return "\n\n".join([*map(ast.unparse, [*imports, *functions]), OWN.get(lab, "")])
 
 
-def submission(answers: dict[str, str], first: str = "") -> dict:
+def submission(lab: str, answers: dict[str, str], first: str = "") -> dict:
     """The released lab with these answers in its cells, and a cell of the student's own at the top."""
-    notebook = released()
+    notebook = released(lab)
     for cell in notebook["cells"]:
         name = cell["metadata"].get("nbgrader", {}).get("grade_id")
         if name in answers:
@@ -83,12 +110,12 @@ def cell_named(notebook: dict, name: str) -> dict:
     return next(cell for cell in notebook["cells"] if cell["metadata"].get("nbgrader", {}).get("grade_id") == name)
 
 
-def with_every_wrong_answer() -> list[tuple[dict, dict[str, str]]]:
+def with_every_wrong_answer(lab: str) -> list[tuple[dict, dict[str, str]]]:
     """(notebook, exercise -> the mistake in it): the i-th holds the i-th mistake of every exercise that has so many."""
-    bank = {short: list(answers.items()) for short, answers in wrong().items()}
+    bank = {short: list(answers.items()) for short, answers in wrong(lab).items()}
     students = []
     for i in range(max(map(len, bank.values()))):
         chosen = {short: answers[i] for short, answers in bank.items() if i < len(answers)}
-        answers = right() | {short: source for short, (_, source) in chosen.items()}
-        students.append((submission(answers, helpers()), {short: message for short, (message, _) in chosen.items()}))
+        answers = right(lab) | {short: source for short, (_, source) in chosen.items()}
+        students.append((submission(lab, answers, helpers(lab)), {short: message for short, (message, _) in chosen.items()}))
     return students

@@ -4,6 +4,7 @@
 import argparse
 import json
 import os
+import shutil
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -46,6 +47,7 @@ class Course:
         faults = 0
         for lab in labs or sorted(path.name for path in self.folder.glob("source/*")):
             faults += report(lab, self.nbgrader.generate_assignment(lab, force=True))
+            shutil.rmtree(self.folder / "release" / lab / "case", ignore_errors=True)  # what running the source left behind
         return faults
 
     def grade(self, lab: str, jobs: int, force: bool = False) -> int:
@@ -91,9 +93,10 @@ class Course:
         from . import course
 
         solutions = course.solutions_of(self.folder / "source" / lab / f"{name}.ipynb")
-        notebook = course.restored(self.folder / "submitted" / student / lab / f"{name}.ipynb", cells)
+        submitted = self.folder / "submitted" / student / lab
+        notebook = course.restored(submitted / f"{name}.ipynb", cells)
         result = course.result_file(self.folder, lab, student, name)
-        course.graded_by_sandbox(notebook, solutions, limits, result, force)
+        course.graded_by_sandbox(notebook, solutions, limits, course.pictures_beside(submitted), result, force)
         return result
 
     def enter(self, lab: str, student: str, results: list[Path]) -> int:

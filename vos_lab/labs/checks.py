@@ -8,6 +8,7 @@ Where many answers are right ("make a mask with J above 0.9 and F below 0.6"), a
 is compared.
 """
 
+import contextlib
 import copy
 import importlib
 from collections.abc import Callable
@@ -69,7 +70,7 @@ class Result:
 def load_exercise(name: str) -> Exercise:
     """The exercise of this name: "02.l2" of notebook 02, "lab1.softmax" of lab 1."""
     notebook, _, short = name.partition(".")
-    module = notebook if notebook.startswith("lab") else f"n{notebook}"
+    module = f"n{notebook}" if notebook.isdecimal() else notebook
     try:
         return importlib.import_module(f"{__package__}.exercises.{module}").EXERCISES[short]
     except (ModuleNotFoundError, KeyError):
@@ -119,7 +120,10 @@ def judge(exercise: Exercise, output: Any, arguments: tuple) -> str | None:
     if fault is None:
         return None
     for message, wrong in exercise.wrong.items():
-        with np.errstate(all="ignore"):  # a mistake may divide by zero
+        with (
+            np.errstate(all="ignore"),
+            contextlib.suppress(InputError),
+        ):  # a mistake may divide by zero, or be refused by `seen`
             if difference(found, outcome(exercise, wrong, arguments), exercise.tolerance) is None:
                 return message
     return fault

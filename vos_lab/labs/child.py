@@ -23,7 +23,8 @@ import torch
 import vos_lab.datasets.samples
 import vos_lab.models.load
 import vos_lab.show
-import vos_lab.tracker  # noqa: F401
+import vos_lab.tracker
+import vos_lab.training  # noqa: F401
 
 from ..shipped import DATA
 from . import confine, plain
@@ -41,6 +42,7 @@ def main(control: socket.socket) -> None:
     """Start and stop a process per notebook, as the grader asks: "start FOLDER", with its channel, or "stop PID"."""
     torch.set_num_threads(1)
     torch.nn.functional.conv2d(torch.zeros(1, 1, 8, 8), torch.zeros(1, 1, 3, 3))  # looks at the processor, unlocked
+    torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))]).zero_grad()  # the first one loads what takes seconds
     while True:
         message, channels, *_ = socket.recv_fds(control, 4096, 1)
         if not message:

@@ -22,7 +22,8 @@ from traitlets import Float, Integer
 from . import grading
 from .sandbox import Limits
 
-LARGEST = 100 * 2**20  # bytes of a notebook
+LARGEST = 100 * 2**20  # bytes of a notebook, and of all its pictures
+PICTURES, MOST = (".png", ".jpg", ".jpeg"), 400  # that may be handed in with it
 UNREADABLE = "**This file could not be read as a notebook.** What follows is the lab without answers."
 MISSING = "**The submission did not hold the cells that follow.** They are the lab's."
 
@@ -108,17 +109,32 @@ def cell_of(cell_type: str, source: str, nbgrader: dict | None) -> NotebookNode:
     return (new_code_cell if cell_type == "code" else new_markdown_cell)(source, metadata=metadata)
 
 
-def graded_by_sandbox(notebook: NotebookNode, solutions: dict[str, str], limits: Limits, cached: Path, force=False) -> dict:
+def pictures_beside(folder: Path) -> dict[str, bytes]:
+    """The images in the folders of a submission, by their path in it; links and what is too much are left out."""
+    found, size = {}, 0
+    for path in sorted(folder.glob("*/**/*")):
+        way = [path, *path.parents][: len(path.relative_to(folder).parts)]
+        if path.is_file() and not any(map(Path.is_symlink, way)) and path.suffix.lower() in PICTURES and len(found) < MOST:
+            size += path.stat().st_size
+            if size <= LARGEST:
+                found[str(path.relative_to(folder))] = path.read_bytes()
+    return found
+
+
+def graded_by_sandbox(
+    notebook: NotebookNode, solutions: dict[str, str], limits: Limits, pictures: dict[str, bytes], cached: Path, force=False
+) -> dict:
     """The result of `grading.grade_cells` for a restored notebook: read from `cached`, where it was graded so before."""
     tests = tests_of(notebook)
     cells = {i: cell.source for i, cell in enumerate(notebook.cells) if is_run(cell)}
     asked = json.dumps([list(cells.items()), {name: repr(test) for name, test in tests.items()}, solutions])
+    asked += "".join(f"{name} {hashlib.sha256(content).hexdigest()}" for name, content in pictures.items())
     digest = hashlib.sha256(asked.encode()).hexdigest()
     if not force and cached.exists():
         result = json.loads(cached.read_text())
         if result["digest"] == digest:
             return result
-    result = grading.grade_cells(list(cells.values()), tests, solutions, limits)
+    result = grading.grade_cells(list(cells.values()), tests, solutions, limits, pictures)
     result |= {"digest": digest, "cells": dict(zip(map(str, cells), result["cells"]))}
     cached.parent.mkdir(parents=True, exist_ok=True)
     partial = cached.with_suffix(".part")
@@ -184,7 +200,8 @@ class Sandboxed(NbGraderPreprocessor):
         lab, name = about["assignment"], about["notebook"]
         solutions = solutions_of(Path("source", lab, f"{name}.ipynb"))  # nbgrader works in the folder of the course
         cached = result_file(Path(), lab, about["student"], name)
-        result = graded_by_sandbox(nb, solutions, self.limits, cached)
+        pictures = pictures_beside(Path("submitted", about["student"], lab))
+        result = graded_by_sandbox(nb, solutions, self.limits, pictures, cached)
         for i, cell in enumerate(nb.cells):
             if cell.cell_type == "code":
                 cell.outputs = outputs(result["cells"].get(str(i)))

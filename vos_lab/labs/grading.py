@@ -69,13 +69,20 @@ def nursery() -> Nursery:
     return Nursery()
 
 
-def grade_cells(cells: list[str], tests: dict[str, Test], solutions: dict[str, str], limits: Limits) -> dict:
+def grade_cells(
+    cells: list[str],
+    tests: dict[str, Test],
+    solutions: dict[str, str],
+    limits: Limits,
+    pictures: dict[str, bytes] | None = None,
+) -> dict:
     """Run a student's code cells, then each test: -> {"cells": [what each said], "tests": {id: {"points", "said"}}}, as JSON.
 
-    solutions: the instructor's solution cells, by id; a test of id "x-test" belongs to the solution "x".
+    solutions: the instructor's solution cells, by id; a test of id "x-test" belongs to the solution "x" · pictures: files that
+    were handed in with it, name -> bytes.
     """
     graded, failed = {}, []
-    with Notebook(nursery(), list(cells), limits) as notebook:
+    with Notebook(nursery(), list(cells), limits, pictures or {}) as notebook:
         with contextlib.suppress(StoppedError):  # then each test says so
             notebook.run()
         said = [spoken(notebook.said.get(i, {})) for i in range(len(cells))]

@@ -75,15 +75,23 @@ class Nursery:
 
 @dataclass
 class Notebook:
-    """A running notebook. cells: the sources of its code cells; said: of each that ran, what it printed and its error."""
+    """A running notebook. cells: the sources of its code cells; said: of each that ran, what it printed and its error.
+
+    pictures: files that lie in its folder, name -> bytes.
+    """
 
     nursery: Nursery
     cells: list[str]
     limits: Limits = field(default_factory=Limits)
+    pictures: dict[str, bytes] = field(default_factory=dict)
     said: dict[int, dict] = field(default_factory=dict)
 
     def __enter__(self) -> "Notebook":
         self._folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        for name, content in self.pictures.items():
+            path = Path(self._folder.name, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
         self._pid, self._deaths, self._skipped = None, 0, set()
         return self
 
