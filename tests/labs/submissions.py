@@ -1,4 +1,4 @@
-"""Simulated students: notebooks made from the released lab, with answers of all kinds in them."""
+"""Simulated students: notebooks made from a released lab, with answers of all kinds in them."""
 
 import ast
 import importlib
@@ -7,14 +7,13 @@ import json
 from pathlib import Path
 
 from vos_lab.labs import course, exercises
-from vos_lab.labs.checks import load_exercise
 
 LABS = Path(__file__).parents[2] / "notebooks" / "labs"
-EXERCISES = ["similarity", "softmax", "affinity", "readout", "aggregate", "read", "track"]
-POSSIBLE = {short: sum(part.points for part in load_exercise(f"lab1.{short}").parts) for short in EXERCISES}
+NAMES = sorted(path.name for path in LABS.glob("source/*"))
 
 # the points that a wrong answer keeps; 0 where it is not named
 KEPT = {
+    # lab 1
     "only the first clip of the batch is there": 2,
     "exp overflows: the largest number must be taken away first": 2,
     "one maximum for all columns: a column that lies far below it becomes 0 / 0": 2,
@@ -27,22 +26,91 @@ KEPT = {
     "this keeps the best pairs of the whole clip, not of each query cell": 1,
     "only the first object is there": 1,
     "a certain pixel has infinite odds: keep the probabilities away from 0 and 1": 2,
+    # lab 2
+    "void (255) is no label: a cell that is mostly void is mixed": 2,
+    "void pixels are pixels of the cell as well: left out, the rest looks purer than it is": 2,
+    "objects that look at another object are missing": 1,
+    "weight on another object is no weight on background: it was counted in both kinds": 1,
+    "a mixed query cell has no label to be false against: nan, not 0": 3,
+    "a mixed cell (-1) is no object, whichever side it is on": 3,
+    "a mixed cell (-1) is no background, whichever side it is on": 3,
+    "this is the mean of the frames' means, in which a frame with few cells counts as much as one with many": 2,
+    "without cells there is no mean: a rate of 0 would say that they made no fault": 2,
+    "the division by the square root of c is missing": 2,
+    "this divides by c, not by its square root": 2,
+    "kind is not heeded: this is the dot product": 1,
+    "the length of the query key is still in it: it makes the softmax of loud query cells sharper": 2,
+    "the length of the memory key is still in it": 2,
+    "a cosine lies between -1 and 1: there is nothing more to divide by": 2,
+    "the keys were normalised along the wrong axis: each cell's key gets length 1": 2,
+    "the term |k|^2 has the wrong sign": 2,
+    "this is the distance, which is large where keys differ": 2,
+    "this is the distance itself; the formula has its square": 2,
+    "the temperature is not heeded": 2,
+    "the temperature divides the similarity, it does not multiply it: small is sharp": 2,
+    "a mixed query cell has no true label: -1": 3,
+    "a mixed query cell has no true label, so it cannot have looked at the wrong one: -1": 3,
+    "A: what asks comes first in the name, and here it is not background that asks": 2,
+    "A: the weight does not lie on another object": 2,
+    "A: more than half of the weight of object cells is false: read the rates again": 2,
+    "B: a hole in the mask is not a false match: read the rates, not the mask": 2,
+    "B: the rate of this kind is next to nothing: read the rates again": 2,
+    "B: no object looks at the other one here: read the rates again": 2,
+    "C: what the cells look at is in a mask: it is not background": 2,
+    "C: what asks comes first in the name, and background has next to no fault here": 2,
+    "C: more than half of the weight of object cells is false: read the rates again": 2,
+    "A: memory holds true masks alone: it told no lie": 2,
+    "A: the decoder was told the wrong label: count the verdicts of the wrong cells": 2,
+    "B: nearly all cells look at their own label: the fault lies behind the look": 2,
+    "B: the decoder did as it was told: count the verdicts of the wrong cells": 2,
+    "C: memory holds true masks alone: the label that was read belongs to the cell that was looked at": 2,
+    "C: the decoder drew what it read: count the verdicts of the wrong cells": 2,
+    # lab 3
+    "exp overflows: take the largest number away first, or let torch.softmax do it": 2,
+    "the logarithm of a share that was rounded to 0: take log_softmax, which does both at once": 3,
+    "an object that is absent has no embedding: leave its row out": 2,
+    "the background is no object: it is a negative, and never has a positive": 3,
+    "the background is left out: it is a negative of every object": 3,
+    "a clip without a score was counted in n": 2,
+    "a clip without a score is not one without a difference: leave it out": 2,
+    "a clip that one twin has no score for must be left out for both": 2,
+}
+
+# what a student has in place of a function that the wrong answers call
+OWN = {
+    "lab1": """
+def tracked(clip, policy, name="stcn-small"):
+    return vl.Tracker(vl.load_model(name), policy, read=read, top_k=20, kind="l2").run(clip).masks
+""",
+    "lab3": "with_gradients = rehearsed = lambda answer: answer",  # the notebook does that itself
 }
 
 
-def released() -> dict:
-    return json.loads((LABS / "release" / "lab1" / "lab1.ipynb").read_text())
+def table(lab: str) -> dict:
+    return importlib.import_module(f"{exercises.__name__}.{lab}").EXERCISES
 
 
-def right() -> dict[str, str]:
+def possible(lab: str) -> dict[str, int]:
+    """The points of each exercise that is graded by machine."""
+    return {short: sum(part.points for part in exercise.parts) for short, exercise in table(lab).items()}
+
+
+def released(lab: str) -> dict:
+    return json.loads((LABS / "release" / lab / f"{lab}.ipynb").read_text())
+
+
+def right(lab: str) -> dict[str, str]:
     """The instructor's answers, by the id of their cell."""
-    return course.solutions_of(LABS / "source" / "lab1" / "lab1.ipynb")
+    return course.solutions_of(LABS / "source" / lab / f"{lab}.ipynb")
 
 
-def wrong() -> dict[str, dict[str, str]]:
+def syntax(lab: str) -> ast.Module:
+    return ast.parse(inspect.getsource(importlib.import_module(f"{exercises.__name__}.{lab}")))
+
+
+def wrong(lab: str) -> dict[str, dict[str, str]]:
     """Each known wrong answer as a student would write it: exercise -> message -> source."""
-    tree = ast.parse(inspect.getsource(importlib.import_module(f"{exercises.__name__}.lab1")))
-    table = tree.body[-1].value  # EXERCISES
+    table = syntax(lab).body[-1].value  # EXERCISES
     found = {}
     for name, exercise in zip(table.keys, table.values):
         answers = next(keyword.value for keyword in exercise.keywords if keyword.arg == "wrong")
@@ -54,21 +122,18 @@ def wrong() -> dict[str, dict[str, str]]:
     return found
 
 
-def helpers() -> str:
-    """The functions that the wrong answers call; a student's tracker reads with the student's own `read`."""
-    tree = ast.parse(inspect.getsource(importlib.import_module(f"{exercises.__name__}.lab1")))
-    functions = [ast.unparse(node) for node in tree.body if isinstance(node, ast.FunctionDef)]
-    imports = "import math\nfrom functools import cache\nimport numpy as np\nimport torch\nfrom torch import Tensor\n"
-    tracked = (
-        "def tracked(clip, policy, name='stcn-small'):\n"
-        "    return vl.Tracker(vl.load_model(name), policy, read=read, top_k=20, kind='l2').run(clip).masks"
-    )
-    return "\n\n".join([imports + "import vos_lab as vl\nfrom vos_lab import memory", *functions, tracked])
+def helpers(lab: str) -> str:
+    """What the wrong answers call: imports and functions beside them."""
+    tree = syntax(lab)
+    imports = [node for node in tree.body if isinstance(node, ast.Import)]
+    imports += [node for node in tree.body if isinstance(node, ast.ImportFrom) and not node.module.startswith("vos_lab.labs")]
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    return "\n\n".join([*map(ast.unparse, [*imports, *functions]), OWN.get(lab, "")])
 
 
-def submission(answers: dict[str, str], first: str = "") -> dict:
+def submission(lab: str, answers: dict[str, str], first: str = "") -> dict:
     """The released lab with these answers in its cells, and a cell of the student's own at the top."""
-    notebook = released()
+    notebook = released(lab)
     for cell in notebook["cells"]:
         name = cell["metadata"].get("nbgrader", {}).get("grade_id")
         if name in answers:
@@ -83,12 +148,12 @@ def cell_named(notebook: dict, name: str) -> dict:
     return next(cell for cell in notebook["cells"] if cell["metadata"].get("nbgrader", {}).get("grade_id") == name)
 
 
-def with_every_wrong_answer() -> list[tuple[dict, dict[str, str]]]:
+def with_every_wrong_answer(lab: str) -> list[tuple[dict, dict[str, str]]]:
     """(notebook, exercise -> the mistake in it): the i-th holds the i-th mistake of every exercise that has so many."""
-    bank = {short: list(answers.items()) for short, answers in wrong().items()}
+    bank = {short: list(answers.items()) for short, answers in wrong(lab).items()}
     students = []
     for i in range(max(map(len, bank.values()))):
         chosen = {short: answers[i] for short, answers in bank.items() if i < len(answers)}
-        answers = right() | {short: source for short, (_, source) in chosen.items()}
-        students.append((submission(answers, helpers()), {short: message for short, (message, _) in chosen.items()}))
+        answers = right(lab) | {short: source for short, (_, source) in chosen.items()}
+        students.append((submission(lab, answers, helpers(lab)), {short: message for short, (message, _) in chosen.items()}))
     return students

@@ -17,8 +17,8 @@ from vos_lab.labs.__main__ import Course
 from vos_lab.labs.checks import check
 from vos_lab.labs.sandbox import Limits, Notebook
 
-RIGHT = students.right()
-FULL = students.POSSIBLE
+RIGHT = students.right("lab1")
+FULL = {lab: students.possible(lab) for lab in students.NAMES}
 QUICK = Limits(seconds=1.0, wait=60.0)
 
 CHEATS = {
@@ -70,7 +70,7 @@ ENDS = {
 
 def without_cells() -> dict:
     """Tests, answers and imports deleted, an answer copied, names and points forged, outputs that show a score."""
-    notebook = students.submission(RIGHT)
+    notebook = students.submission("lab1", RIGHT)
     cells, cell = notebook["cells"], lambda name: students.cell_named(notebook, name)
     forged = cell("aggregate-test")
     forged["metadata"]["nbgrader"] |= {"points": 100, "grade": False, "solution": True, "locked": False}
@@ -89,38 +89,44 @@ def without_cells() -> dict:
     return notebook
 
 
-def some_students() -> dict[str, tuple[dict | str | None, dict[str, int]]]:
+def some_students(lab: str) -> dict[str, tuple[dict | str | None, dict[str, int]]]:
     """Name -> (submission, the points that it should get)."""
-    wrong, mistakes = students.with_every_wrong_answer()[0]
-    return {
-        "perfect": (students.submission(RIGHT), FULL),
-        "untouched": (students.released(), {}),
+    full, wrong = FULL[lab], with_wrong_answers(lab)[0]
+    some = {"perfect": (students.submission(lab, students.right(lab)), full), "wrong": wrong}
+    if lab != "lab1":
+        return some
+    return some | {
+        "untouched": (students.released(lab), {}),
         "no-notebook": ("{ this is no notebook", {}),
-        "wrong": (wrong, FULL | {short: students.KEPT.get(message, 0) for short, message in mistakes.items()}),
-        "cheat": (students.submission(RIGHT | CHEATS, LIES), {name: x for name, x in FULL.items() if name not in CHEATS}),
-        "torn": (without_cells(), FULL | {"readout": 0}),
-        "endless": (students.submission(RIGHT | ENDS), {"track": 2}),
+        "cheat": (students.submission(lab, RIGHT | CHEATS, LIES), {name: x for name, x in full.items() if name not in CHEATS}),
+        "torn": (without_cells(), full | {"readout": 0}),
+        "endless": (students.submission(lab, RIGHT | ENDS), {"track": 2}),
     }
 
 
-def all_students() -> dict[str, tuple[dict | str | None, dict[str, int]]]:
-    """Also each wrong answer of the bank, several to a notebook, and what takes its time."""
-    found = {}
-    for i, (notebook, mistakes) in enumerate(students.with_every_wrong_answer()):
-        expected = {short: students.KEPT.get(message, 0) for short, message in mistakes.items()}
-        found[f"wrong-{i:02}"] = (notebook, FULL | expected)
-    asleep = students.submission(RIGHT | {"softmax": "import time\ndef softmax(similarity):\n    time.sleep(10_000)"})
+def with_wrong_answers(lab: str) -> list[tuple[dict, dict[str, int]]]:
+    """Each wrong answer of the bank, several to a notebook."""
+    return [
+        (notebook, FULL[lab] | {short: students.KEPT.get(message, 0) for short, message in mistakes.items()})
+        for notebook, mistakes in students.with_every_wrong_answer(lab)
+    ]
+
+
+def all_students(lab: str) -> dict[str, tuple[dict | str | None, dict[str, int]]]:
+    """All wrong answers and, once, what takes its time."""
+    found = {f"wrong-{i:02}": wrong for i, wrong in enumerate(with_wrong_answers(lab))}
+    if lab != "lab1":
+        return found | {"untouched": (students.released(lab), {})}
+    full, submission = FULL[lab], lambda *answers: students.submission(lab, *answers)
+    asleep = submission(RIGHT | {"softmax": "import time\ndef softmax(similarity):\n    time.sleep(10_000)"})
     crowd = "import os\ntry:\n    for _ in range(90):\n        os.fork() or time.sleep(1000)\nexcept OSError:\n    pass"
     return found | {
-        "asleep": (asleep, FULL | {"softmax": 0}),
-        "crowd": (students.submission(RIGHT, "import time\n" + crowd), FULL),
-        "exit": (students.submission(RIGHT, "import sys\nsys.exit()"), FULL),
-        "half": (
-            students.submission({name: RIGHT[name] for name in ("similarity", "softmax")}),
-            {"similarity": 3, "softmax": 3},
-        ),
-        "syntax": (students.submission(RIGHT | {"readout": "def readout(:"}), FULL | {"readout": 0}),
-        "magic": (students.submission(RIGHT, "%matplotlib inline\n!pip install numpy\nprint(1)"), FULL),
+        "asleep": (asleep, full | {"softmax": 0}),
+        "crowd": (submission(RIGHT, "import time\n" + crowd), full),
+        "exit": (submission(RIGHT, "import sys\nsys.exit()"), full),
+        "half": (submission({name: RIGHT[name] for name in ("similarity", "softmax")}), {"similarity": 3, "softmax": 3}),
+        "syntax": (submission(RIGHT | {"readout": "def readout(:"}), full | {"readout": 0}),
+        "magic": (submission(RIGHT, "%matplotlib inline\n!pip install numpy\nprint(1)"), full),
         "empty": ("", {}),
         "old": (json.dumps({"worksheets": [], "nbformat": 3}), {}),
     }
@@ -128,7 +134,7 @@ def all_students() -> dict[str, tuple[dict | str | None, dict[str, int]]]:
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory) -> Course:
-    """A course of its own, with the lab released."""
+    """A course of its own, with its labs released."""
     folder = tmp_path_factory.mktemp("course")
     shutil.copytree(students.LABS / "source", folder / "source")
     shutil.copy(students.LABS / "nbgrader_config.py", folder)
@@ -138,50 +144,64 @@ def lab(tmp_path_factory) -> Course:
     return made
 
 
-def hand_in(lab: Course, notebooks: dict) -> None:
+def hand_in(lab: Course, name: str, notebooks: dict) -> None:
     for student, (notebook, _) in notebooks.items():
-        path = lab.folder / "submitted" / student / "lab1" / "lab1.ipynb"
+        path = lab.folder / "submitted" / student / name / f"{name}.ipynb"
         path.parent.mkdir(parents=True)
         path.write_text(notebook if isinstance(notebook, str) else json.dumps(notebook))
 
 
-def points(lab: Course) -> dict[str, dict[str, float]]:
-    """What the gradebook says."""
+def points(lab: Course, name: str) -> dict[str, dict[str, float]]:
+    """What the gradebook says of a lab."""
     with open(lab.folder / "gradebook.csv") as file:
-        rows = {row["student"]: row for row in csv.DictReader(file)}
-    return {name: {short: float(row[f"{short}-test"]) for short in FULL} for name, row in rows.items()}
+        rows = {row["student"]: row for row in csv.DictReader(file) if row["lab"] == name}
+    return {who: {short: float(row[f"{short}-test"] or "nan") for short in FULL[name]} for who, row in rows.items()}
 
 
 def table(given: dict, expected: dict) -> str:
     return "\n".join(f"{name}: {given.get(name)} for {expected[name]}" for name in expected)
 
 
-def test_the_release_is_fresh_and_holds_no_answer(lab):
-    made = (lab.folder / "release" / "lab1" / "lab1.ipynb").read_text()
-    assert json.loads(made) == students.released(), "run `make labs` and commit what it changes"
-    for word in ("SOLUTION", "HIDDEN", "MARK SCHEME", "seed=", "grade(", "uses=", "without="):
-        assert word not in made
+@pytest.mark.parametrize("name", students.NAMES)
+def test_the_release_is_fresh_and_holds_no_answer(lab, name):
+    made = (lab.folder / "release" / name / f"{name}.ipynb").read_text()
+    assert json.loads(made) == students.released(name), "run `make labs` and commit what it changes"
+    for word in (
+        "SOLUTION",
+        "HIDDEN",
+        "MARK SCHEME",
+        "seed=7",
+        "seed=8",
+        "grade(",
+        "uses=",
+        "without=",
+        "Rubric",
+        "model answer",
+    ):
+        assert word not in made, word
     sources = [line.strip() for cell in json.loads(made)["cells"] for line in "".join(cell["source"]).splitlines()]
-    for name, answer in RIGHT.items():
+    for short, answer in students.right(name).items():
         body = answer.split("### BEGIN SOLUTION")[1].split("### END SOLUTION")[0]
-        assert not set(filter(None, map(str.strip, body.splitlines()))) & set(sources), name
+        assert not set(filter(None, map(str.strip, body.splitlines()))) & set(sources), short
 
 
-def test_through_nbgrader_each_gets_what_was_expected(lab):
-    notebooks = some_students()
-    hand_in(lab, notebooks)
-    assert lab.grade("lab1", jobs=2) == 0
-    expected = {name: {short: 0, **{s: 0 for s in FULL}, **wanted} for name, (_, wanted) in notebooks.items() for short in FULL}
-    given = points(lab)
+@pytest.mark.parametrize("name", students.NAMES)
+def test_through_nbgrader_each_gets_what_was_expected(lab, name):
+    notebooks = some_students(name)
+    hand_in(lab, name, notebooks)
+    assert lab.grade(name, jobs=2) == 0
+    expected = {who: {short: wanted.get(short, 0) for short in FULL[name]} for who, (_, wanted) in notebooks.items()}
+    given = {who: found for who, found in points(lab, name).items() if who in expected}
     assert given == expected, table(given, expected)
 
-    feedback = {name: (lab.folder / "feedback" / name / "lab1" / "lab1.html").read_text() for name in notebooks}
-    assert "lab1.similarity: right, 3 of 3 points" in feedback["perfect"]
-    assert "may not call that function" in feedback["cheat"]
-    assert all("seed=7" not in page and "HIDDEN" not in page for page in feedback.values())
+    feedback = {who: (lab.folder / "feedback" / who / name / f"{name}.html").read_text() for who in notebooks}
+    for short, most in FULL[name].items():
+        assert f"{name}.{short}: right, {most} of {most} points" in feedback["perfect"]
+    assert name != "lab1" or "may not call that function" in feedback["cheat"]
+    assert all("seed=7" not in page and "seed=8" not in page and "HIDDEN" not in page for page in feedback.values())
 
     written = {path: path.stat().st_mtime_ns for path in (lab.folder / "autograded").rglob("*.ipynb")}
-    assert lab.grade("lab1", jobs=2) == 0 and points(lab) == given  # goes on: nothing is left to do
+    assert lab.grade(name, jobs=2) == 0  # goes on: nothing is left to do
     assert written == {path: path.stat().st_mtime_ns for path in (lab.folder / "autograded").rglob("*.ipynb")}
 
 
@@ -234,24 +254,27 @@ def test_in_a_notebook_the_grade_line_gives_the_points(capsys, monkeypatch):
     assert "may not call" in capsys.readouterr().out
 
 
-def test_points_of_the_notebook_are_those_of_the_exercises():
-    cells = json.loads((students.LABS / "source" / "lab1" / "lab1.ipynb").read_text())["cells"]
-    tests = [cell for cell in cells if cell["metadata"].get("nbgrader", {}).get("grade")]
-    assert [grading.read_test("".join(cell["source"])).points for cell in tests] == [
-        cell["metadata"]["nbgrader"]["points"] for cell in tests
+@pytest.mark.parametrize("name", students.NAMES)
+def test_points_of_the_notebook_are_those_of_the_exercises(name):
+    cells = json.loads((students.LABS / "source" / name / f"{name}.ipynb").read_text())["cells"]
+    tests = {"".join(cell["source"]): cell for cell in cells if cell["metadata"].get("nbgrader", {}).get("grade")}
+    tests = {source: cell for source, cell in tests.items() if cell["cell_type"] == "code"}  # the rest is read by a person
+    assert [grading.read_test(source).points for source in tests] == [
+        cell["metadata"]["nbgrader"]["points"] for cell in tests.values()
     ]
-    assert all(len(answers) >= 5 for answers in students.wrong().values())
+    assert all(len(answers) >= 5 for answers in students.wrong(name).values())
 
 
 @pytest.mark.long
-def test_a_whole_class(lab):
-    notebooks = all_students()
-    hand_in(lab, notebooks)
-    assert lab.grade("lab1", jobs=2) == 0
-    given = points(lab)
-    expected = {name: {short: wanted.get(short, 0) for short in FULL} for name, (_, wanted) in notebooks.items()}
-    assert {name: given[name] for name in expected} == expected, table(given, expected)
-    for name, (_, mistakes) in zip([f"wrong-{i:02}" for i in range(99)], students.with_every_wrong_answer()):
-        result = json.loads(course.result_file(lab.folder, "lab1", name, "lab1").read_text())
+@pytest.mark.parametrize("name", students.NAMES)
+def test_a_whole_class(lab, name):
+    notebooks = all_students(name)
+    hand_in(lab, name, notebooks)
+    assert lab.grade(name, jobs=2) == 0
+    given = points(lab, name)
+    expected = {who: {short: wanted.get(short, 0) for short in FULL[name]} for who, (_, wanted) in notebooks.items()}
+    assert {who: given[who] for who in expected} == expected, table(given, expected)
+    for i, (_, mistakes) in enumerate(students.with_every_wrong_answer(name)):
+        result = json.loads(course.result_file(lab.folder, name, f"wrong-{i:02}", name).read_text())
         for short, message in mistakes.items():
-            assert message in result["tests"][f"{short}-test"]["said"], (name, short)
+            assert message in result["tests"][f"{short}-test"]["said"], (i, short)

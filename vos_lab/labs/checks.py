@@ -153,6 +153,8 @@ def difference(output: Any, wanted: Any, tolerance: float) -> str | None:
         return "returns NaN"
     if (np.isnan(theirs) & ~np.isnan(ours)).any():
         return "returns numbers where NaN is wanted"
+    if (np.isnan(ours) & ~np.isnan(theirs)).any():
+        return "returns NaN where numbers are wanted"
     if np.allclose(ours, theirs, rtol=tolerance, atol=tolerance, equal_nan=True):
         return None
     with np.errstate(invalid="ignore"):

@@ -309,6 +309,9 @@ EXERCISES = {
             Part("no object in sight", 1, frames_of([-1, 0], 1)),
         ],
         wrong={
+            "without cells there is no mean: a rate of 0 would say that they made no fault": lambda false, labels: means(
+                false, labels, least=1
+            ),
             "one nan makes the mean nan: leave the mixed cells out": lambda false, labels: false.mean((0, 2)),
             "this is the mean over all pure cells: of each kind, only the cells count that can make that fault": (
                 lambda false, labels: false.nansum((0, 2)) / (labels >= 0).sum()
@@ -325,9 +328,6 @@ EXERCISES = {
             ),
             "this is the mean of the frames' means, in which a frame with few cells counts as much as one with many": (
                 lambda false, labels: torch.stack([means(f[None], of[None]) for f, of in zip(false, labels)]).mean(0)
-            ),
-            "without cells there is no mean: a rate of 0 would say that they made no fault": lambda false, labels: means(
-                false, labels, least=1
             ),
         },
     ),
