@@ -90,7 +90,7 @@ def grade_cells(cells: list[str], tests: dict[str, Test], solutions: dict[str, s
             if not result.passed:
                 failed.append(name.removesuffix("-test"))
             note = f"\n  (tried with a right {', '.join(replaced)} in place of yours)" if replaced else ""
-            graded[name] = {"points": result.points, "said": f"{result}{note}"}
+            graded[name] = {"points": result.points, "said": f"{result}{note}", "score": result.score}
     return {"cells": said, "tests": graded}
 
 

@@ -100,8 +100,8 @@ class LongTerm:
 class CellBudget:
     """Remember single cells, never more than `cells`, those of the newest frame among them.
 
-    choose(frames, usage, room) -> which of the remembered cells stay, at most `room`, by number. frames (n): the frame that each
-    comes from · usage (n): the affinity it was given, per read. Raises InputError where it chooses too many or what is not there.
+    choose(frames, usage, room) -> the numbers of the cells that stay, at most `room`. frames (n): the frame that each comes
+    from · usage (n): the affinity it was given, per read. Raises InputError where it chooses too many or what is not there.
     """
 
     cells: int
@@ -119,7 +119,9 @@ class CellBudget:
         if len(chosen) > room or len(chosen.unique()) < len(chosen):
             raise InputError(f"{len(chosen)} cells were chosen: choose at most {room}, each once")
         if len(chosen) and not 0 <= chosen.min() <= chosen.max() < len(origin):
-            raise InputError(f"cells {chosen.min()} to {chosen.max()} were chosen: they have the numbers 0 to {len(origin) - 1}")
+            raise InputError(
+                f"cells {chosen.min()} to {chosen.max()} were chosen: they have the numbers 0 to {len(origin) - 1}"
+            )
         bank.keep_cells(chosen.long())
 
 
