@@ -336,10 +336,10 @@ EXERCISES = {
         parts=[Part("dot", 1, keys("dot")), Part("cosine", 1, keys("cosine")), Part("l2", 1, keys("l2"))],
         seen=differences,
         wrong={
-            "the division by the square root of c is missing": lambda k, q, kind: by_kind_of_similarity(
+            "dot: the division by the square root of c is missing": lambda k, q, kind: by_kind_of_similarity(
                 k, q, kind, dot=k.transpose(1, 2) @ q
             ),
-            "this divides by c, not by its square root": lambda k, q, kind: by_kind_of_similarity(
+            "dot: this divides by c, not by its square root": lambda k, q, kind: by_kind_of_similarity(
                 k, q, kind, dot=k.transpose(1, 2) @ q / k.shape[1]
             ),
             "kind is not heeded: this is the dot product": lambda k, q, kind: by_kind_of_similarity(k, q, "dot"),
@@ -360,13 +360,13 @@ EXERCISES = {
                     cosine=(k / k.norm(dim=2, keepdim=True)).transpose(1, 2) @ (q / q.norm(dim=2, keepdim=True)),
                 )
             ),
-            "the term |k|^2 has the wrong sign": lambda k, q, kind: by_kind_of_similarity(
+            "l2: the term |k|^2 has the wrong sign": lambda k, q, kind: by_kind_of_similarity(
                 k, q, kind, l2=(2 * (k.transpose(1, 2) @ q) + k.square().sum(1)[:, :, None]) / math.sqrt(k.shape[1])
             ),
-            "this is the distance, which is large where keys differ": lambda k, q, kind: by_kind_of_similarity(
+            "l2: this is the distance, which is large where keys differ": lambda k, q, kind: by_kind_of_similarity(
                 k, q, kind, l2=-by_kind_of_similarity(k, q, "l2")
             ),
-            "this is the distance itself; the formula has its square": lambda k, q, kind: by_kind_of_similarity(
+            "l2: this is the distance itself; the formula has its square": lambda k, q, kind: by_kind_of_similarity(
                 k, q, kind, l2=-torch.cdist(k.transpose(1, 2), q.transpose(1, 2)) / math.sqrt(k.shape[1])
             ),
         },

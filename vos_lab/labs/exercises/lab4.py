@@ -196,14 +196,14 @@ EXERCISES = {
                 queue_of(frames, len(frames), every), size
             ),
             "one frame too many stays": lambda frames, size, every: queue_of(frames, size + 1, every),
+            "a frame that does not enter must not push another one out": lambda frames, size, every: queue_of(
+                frames[-size:], size, every
+            ),
             "one frame too few stays": lambda frames, size, every: queue_of(frames, size, every)[
                 1 if len(frames) > size else 0 :
             ],
             "nothing is ever forgotten": lambda frames, size, every: queue_of(frames, len(frames), every),
             "every is not heeded: each frame enters": lambda frames, size, every: frames[-size:],
-            "a frame that does not enter must not push another one out": lambda frames, size, every: queue_of(
-                frames[-size:], size, every
-            ),
             "the very first frame enters whatever its number: an object may appear late": lambda frames, size, every: [
                 frame for frame in frames if frame % every == 0
             ][-size:],
@@ -294,9 +294,9 @@ EXERCISES = {
             "the keys are compared by a plain product, in which their lengths count": lambda key, value, chosen: mean_values(
                 value, (key.T @ key[:, chosen] / len(key) ** 0.5).softmax(0)
             ),
-            "only the first object is there": lambda key, value, chosen: mean_values(value, nearness(key, chosen).softmax(0))[
-                :1
-            ],
+            "the other objects are missing: each has values of its own": lambda key, value, chosen: mean_values(
+                value, nearness(key, chosen).softmax(0)
+            )[:1],
             "a value for every cell came out: wanted one for each prototype": lambda key, value, chosen: mean_values(
                 value, nearness(key, torch.arange(key.shape[1])).softmax(0)
             ),
