@@ -133,7 +133,7 @@ def hidden_clips(than: str):
     return lambda rng: [(than, tuple(int(seed) for seed in rng.integers(10_000, size=CLIPS)))]
 
 
-CLIPS = 3
+CLIPS = 2
 
 
 def asked(answer, *arguments):
@@ -167,10 +167,6 @@ def newest(frames: Tensor, usage: Tensor, room: int) -> Tensor:
 def first_then_newest(frames: Tensor, usage: Tensor, room: int) -> Tensor:
     order = torch.where(frames == frames.min(), frames.max() + 1, frames)
     return order.argsort(stable=True, descending=True)[:room]
-
-
-def first_then_used(frames: Tensor, usage: Tensor, room: int) -> Tensor:
-    return (usage + 1e6 * (frames == frames.min())).argsort(descending=True)[:room]
 
 
 def on_the_leaderboard(answer, rng) -> float | None:
@@ -303,7 +299,7 @@ EXERCISES = {
         },
     ),
     "remember": Exercise(
-        right=first_then_used,
+        right=first_then_newest,
         parts=[
             Part("the rules", 2, memories(5, 8, 20)),
             Part("better than a queue", 2, hidden_clips("queue")),
