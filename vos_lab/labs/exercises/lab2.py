@@ -236,7 +236,7 @@ def name_of_fault(failure: str, **instead: str) -> str:
     return {**faults, **instead}[failure]
 
 
-def each_failure(points: int) -> list[Part]:
+def each_failure(points: int):
     return [Part(f"failure {name}", points, lambda rng, name=name: [(name,)]) for name in "ABC"]
 
 
