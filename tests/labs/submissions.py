@@ -10,6 +10,7 @@ from vos_lab.labs import course, exercises
 
 LABS = Path(__file__).parents[2] / "notebooks" / "labs"
 NAMES = sorted(path.name for path in LABS.glob("source/*"))
+FUNCTIONS = [name for name in NAMES if name.startswith("lab")]  # whose answers are functions
 
 # the points that a wrong answer keeps; 0 where it is not named
 KEPT = {
