@@ -129,11 +129,21 @@ def memories(*rooms: int, cells: int = 8):
     return inputs
 
 
-def hidden_clips(than: str):
-    return lambda rng: [(than, tuple(int(seed) for seed in rng.integers(10_000, size=CLIPS)))]
-
-
 CLIPS = 2
+
+
+def hidden_clips(than: str):
+    """Clips in which it matters what is forgotten: the first frame and the newest cells follow better than a queue."""
+
+    def inputs(rng):
+        seeds = []
+        while len(seeds) < CLIPS:
+            seed = int(rng.integers(10_000))
+            if play(first_then_newest, seed) > play(newest, seed) + 0.05:
+                seeds.append(seed)
+        return [(than, tuple(seeds))]
+
+    return inputs
 
 
 def asked(answer, *arguments):
