@@ -53,7 +53,7 @@ def test_the_failures_of_lab_2_are_what_its_answers_say():
     for name in "ABC":
         track = failure(name)
         last, side, masks = len(track.masks) - 1, track.stride, torch.from_numpy(track.clip.masks)
-        true, drawn = cell_labels(masks, side), cell_labels(torch.from_numpy(track.masks), side, purity=0)
+        true, drawn = cell_labels(masks, side), cell_labels(torch.from_numpy(track.masks), side, purity=0.0)
         where, affinity = track.origins(last), track.affinity(last)
         found = false_matches(affinity, true.flatten()[where][None], true[last][None])
         able = [(true[last] == 0).sum(), (true[last] > 0).sum(), (true[last] > 0).sum()]
