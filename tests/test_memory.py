@@ -216,3 +216,27 @@ def test_best_cells_are_those_of_topk(n, crowded):
     best, where = memory.best_cells(logits, 20)
     wanted = logits.topk(20, dim=1)
     assert torch.equal(best, wanted.values) and torch.equal(where, wanted.indices)
+
+
+def test_a_budget_of_cells_is_kept_and_what_stays_is_what_was_chosen():
+    asked = []
+
+    def every_other(frames, usage, room):
+        asked.append((frames.clone(), usage.clone(), room))
+        return torch.arange(0, len(frames), 2)[:room]
+
+    torch.manual_seed(0)
+    policy, bank = memory.CellBudget(20, every_other), memory.MemoryBank()
+    for t in range(4):
+        policy.forget(bank, policy.keep([*bank.frames, t]))
+        before = None if not t else bank.keys.clone()
+        bank.write(t, torch.randn(1, 8, 3, 4), torch.randn(1, 2, 5, 3, 4))
+        bank.read(torch.randn(1, 8, 3, 4), top_k=6)
+        assert before is None or torch.equal(bank.keys[:, :, : before.shape[2]], before)  # they stay as they were
+        assert sum(bank.cells.values()) <= 20
+    frames, usage, room = asked[-1]
+    assert room == 8 and sorted(frames.unique().tolist()) == [0, 1, 2]
+    assert usage.sum() > 0 and bank.keys.shape[2] == 20
+    for wrong in (torch.arange(9), torch.tensor([1, 1]), torch.tensor([99]), torch.tensor([-1])):
+        with pytest.raises(vl.InputError, match="cells"):
+            memory.CellBudget(20, lambda frames, usage, room, wrong=wrong: wrong).forget(bank, [4])

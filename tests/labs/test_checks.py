@@ -5,12 +5,16 @@ import pkgutil
 
 import numpy as np
 import pytest
+import submissions as students
 import torch
 from scipy import ndimage
 
 from vos_lab import InputError
 from vos_lab.labs import check, exercises
 from vos_lab.labs.checks import difference, load_exercise
+from vos_lab.labs.exercises import lab2
+from vos_lab.labs.failures import failure
+from vos_lab.matches import KINDS, cell_labels, false_matches
 
 NAMES = [
     f"{module.name.removeprefix('n')}.{short}"
@@ -41,6 +45,25 @@ def test_the_right_answer_has_all_points_in_other_forms_too(name):
 def test_a_wrong_answer_loses_points_and_is_told_its_own_mistake(name, message):
     result = check(name, load_exercise(name).wrong[message])
     assert not result.passed and message in [said for _, said in result.messages], result
+    if name.startswith("lab"):
+        assert result.points == students.KEPT.get(message, 0), result
+
+
+def test_the_failures_of_lab_2_are_what_its_answers_say():
+    for name in "ABC":
+        track = failure(name)
+        last, side, masks = len(track.masks) - 1, track.stride, torch.from_numpy(track.clip.masks)
+        true, drawn = cell_labels(masks, side), cell_labels(torch.from_numpy(track.masks), side, purity=0.0)
+        where, affinity = track.origins(last), track.affinity(last)
+        found = false_matches(affinity, true.flatten()[where][None], true[last][None])
+        able = [(true[last] == 0).sum(), (true[last] > 0).sum(), (true[last] > 0).sum()]
+        rates = [float(kind.nansum() / count) for kind, count in zip(found[1:], able)]
+        kind = KINDS[int(np.argmax(rates))].replace("_", " ") if max(rates) >= 0.05 else "hardly any"
+        assert kind == lab2.name_of_kind(name) and (max(rates) > 0.5 or max(rates) < 0.01), rates  # never a close call
+        verdicts = lab2.blamed(affinity[0], true.flatten()[where], drawn.flatten()[where], true[last], drawn[last])
+        counts = [int((verdicts == fault).sum()) for fault in (1, 2, 3)]
+        assert ("matching", "memory", "decoder")[int(np.argmax(counts))] == lab2.name_of_fault(name)
+        assert max(counts) > 0.8 * sum(counts) and sum(counts) > 20, counts
 
 
 def test_what_students_do():

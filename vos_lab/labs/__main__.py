@@ -54,7 +54,7 @@ class Course:
         """Run the submissions, `jobs` at a time; enter each into nbgrader's books as it comes, one after the other."""
         if sys.platform == "win32":
             raise SystemExit("grading needs Linux (or macOS): use the container of notebooks/labs/README.md")
-        from . import confine, course, grading
+        from . import confine, course, grading, leaderboard
 
         known = {path.stem: course.originals(self.directory.db_url, lab, path.stem) for path in self.sources(lab)}
         limits = course.Sandboxed(config=self.nbgrader.config).limits
@@ -79,6 +79,7 @@ class Course:
                 print(f"\r{done} of {len(students)}", end="", flush=True)
         seconds = time.monotonic() - began
         self.export()
+        leaderboard.write_table(self.folder, lab)
         print(f"\r{done} in {seconds:.0f} s. Scores: {self.folder / 'gradebook.csv'}; feedback: {self.folder / 'feedback'}")
         return faults
 

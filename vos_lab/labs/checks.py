@@ -36,6 +36,7 @@ class Exercise:
 
     An answer that is no function (a number, a choice) is asked once, without arguments. seen(output, *arguments): what of an
     output is compared, the output itself unless given; it raises InputError for an output of another type or shape.
+    ask(answer, *arguments): the output, where one call is not enough. score(answer, rng): a number for a leaderboard.
     """
 
     right: Callable
@@ -43,6 +44,8 @@ class Exercise:
     wrong: dict[str, Callable] = field(default_factory=dict)
     tolerance: float = 1e-4
     seen: Callable = lambda output, *arguments: output
+    ask: Callable = lambda answer, *arguments: answer(*arguments)
+    score: Callable | None = None
 
 
 @dataclass(frozen=True)
@@ -53,16 +56,17 @@ class Result:
     points: int
     possible: int
     messages: list[tuple[str, str]]
+    score: float | None = None
 
     @property
     def passed(self) -> bool:
         return self.points == self.possible
 
     def __str__(self) -> str:
-        if self.passed:
-            return f"{self.exercise}: right, {self.points} of {self.possible} points"
-        faults = [f"  {part}: {message}" for part, message in self.messages]
-        return "\n".join([f"{self.exercise}: {self.points} of {self.possible} points", *faults])
+        right = "right, " if self.passed else ""
+        said = [f"  {part}: {message}" for part, message in self.messages]
+        said += [] if self.score is None else [f"  score: {self.score:.3f}"]
+        return "\n".join([f"{self.exercise}: {right}{self.points} of {self.possible} points", *said])
 
     __repr__ = __str__
 
@@ -87,7 +91,8 @@ def check(name: str, answer: Any, seed: int = 0) -> Result:
             points += part.points
         else:
             messages.append((part.title, message))
-    return Result(name, points, sum(part.points for part in exercise.parts), messages)
+    score = exercise.score(answer, np.random.default_rng(seed)) if exercise.score and points else None
+    return Result(name, points, sum(part.points for part in exercise.parts), messages, score)
 
 
 def first_fault(exercise: Exercise, part: Part, answer: Any, seed: int) -> str | None:
@@ -97,7 +102,9 @@ def first_fault(exercise: Exercise, part: Part, answer: Any, seed: int) -> str |
         try:
             if answer is None:
                 return "no answer yet: put yours in place of None"
-            output = answer(*given) if callable(answer) else answer
+            output = exercise.ask(answer, *given) if callable(answer) else answer
+        except InputError as error:
+            return str(error)
         except NotImplementedError:
             return "not written yet: put your lines in place of `raise NotImplementedError`"
         except Exception as error:
@@ -131,7 +138,7 @@ def judge(exercise: Exercise, output: Any, arguments: tuple) -> str | None:
 
 def outcome(exercise: Exercise, answer: Callable, arguments: tuple) -> Any:
     """What is compared of the output of an answer of ours."""
-    return exercise.seen(answer(*copy.deepcopy(arguments)), *copy.deepcopy(arguments))
+    return exercise.seen(exercise.ask(answer, *copy.deepcopy(arguments)), *copy.deepcopy(arguments))
 
 
 def difference(output: Any, wanted: Any, tolerance: float) -> str | None:
@@ -157,6 +164,8 @@ def difference(output: Any, wanted: Any, tolerance: float) -> str | None:
         return "returns NaN"
     if (np.isnan(theirs) & ~np.isnan(ours)).any():
         return "returns numbers where NaN is wanted"
+    if (np.isnan(ours) & ~np.isnan(theirs)).any():
+        return "returns NaN where numbers are wanted"
     if np.allclose(ours, theirs, rtol=tolerance, atol=tolerance, equal_nan=True):
         return None
     with np.errstate(invalid="ignore"):

@@ -97,7 +97,7 @@ def grade_cells(
             if not result.passed:
                 failed.append(name.removesuffix("-test"))
             note = f"\n  (tried with a right {', '.join(replaced)} in place of yours)" if replaced else ""
-            graded[name] = {"points": result.points, "said": f"{result}{note}"}
+            graded[name] = {"points": result.points, "said": f"{result}{note}", "score": result.score}
     return {"cells": said, "tests": graded}
 
 

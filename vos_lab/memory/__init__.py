@@ -8,10 +8,11 @@ model, loss, plot and lab calls these functions; nobody writes the formula a sec
 
 from .bank import MemoryBank
 from .motion import MotionPrior
-from .policies import EveryNth, Fifo, FirstAndLast, LongTerm, Policy
+from .policies import CellBudget, EveryNth, Fifo, FirstAndLast, LongTerm, Policy
 from .reading import Kind, affinity, best_cells, read, similarity
 
 __all__ = [
+    "CellBudget",
     "EveryNth",
     "Fifo",
     "FirstAndLast",

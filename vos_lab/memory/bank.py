@@ -1,7 +1,7 @@
 """What is remembered: a bank of memory cells for each group of objects."""
 
 import torch
-from jaxtyping import Float, Num
+from jaxtyping import Float, Int64, Num
 from torch import Tensor
 
 from ..errors import InputError
@@ -96,6 +96,11 @@ class MemoryBank:
                 content[gap] = content[last]
             self.slots[gap] = self.slots[last]
             self.slots.pop()
+
+    def keep_cells(self, staying: Int64[Tensor, "some"]) -> None:
+        """Forget all cells but these, by their number in `content`. Their frames are whole no longer: they become long-term."""
+        self._long = {name: self.content(name)[staying] for name in self._working}
+        self.slots = []
 
     def counts(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """What reading has changed: how much each cell of working memory was used, and long-term memory; copies."""

@@ -1,7 +1,10 @@
 """What to remember: policies."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
+
+import torch
 
 from ..errors import InputError
 from .bank import MemoryBank
@@ -91,6 +94,35 @@ class LongTerm:
             bank.evict(self.max_long_term - self.prototypes)
             bank.consolidate(leaving, self.prototypes)
         bank.keep(staying)
+
+
+@dataclass(frozen=True)
+class CellBudget:
+    """Remember single cells, never more than `cells`, those of the newest frame among them.
+
+    choose(frames, usage, room) -> the numbers of the cells that stay, at most `room`. frames (n): the frame that each comes
+    from · usage (n): the affinity it was given, per read. Raises InputError where it chooses too many or what is not there.
+    """
+
+    cells: int
+    choose: Callable
+
+    def keep(self, frames: list[int]) -> list[int]:
+        return frames[-1:]
+
+    def forget(self, bank: MemoryBank, staying: list[int]) -> None:
+        if not bank.slots:  # nothing is remembered yet
+            return
+        per_frame = bank.cells["working"] // len(bank.slots)
+        origin, room = bank.content("origin"), self.cells - per_frame
+        chosen = torch.as_tensor(self.choose(origin // per_frame, bank.content("usage") / bank.content("reads"), room))
+        if len(chosen) > room or len(chosen.unique()) < len(chosen):
+            raise InputError(f"{len(chosen)} cells were chosen: choose at most {room}, each once")
+        if len(chosen) and not 0 <= chosen.min() <= chosen.max() < len(origin):
+            raise InputError(
+                f"cells {chosen.min()} to {chosen.max()} were chosen: they have the numbers 0 to {len(origin) - 1}"
+            )
+        bank.keep_cells(chosen.long())
 
 
 def at_least_one(**numbers: int) -> None:
