@@ -165,6 +165,7 @@ def test_slices(ball):
     assert len(ball[2:5]) == 3 and ball[2:5].frame_names == ["00002", "00003", "00004"]
     assert ball[::2].fps == 12 and len(ball[-1]) == 1 and ball[-1].frame_names == ["00007"]
     assert torch.equal(ball[5::-1].images(), ball[:6].images().flip(0))  # to be tracked backwards
+    assert torch.equal(ball[5::-1].images(0, 1), ball[5].images())  # numpy calls one frame contiguous whatever its stride
     assert (ball[3].masks[0] == ball.masks[3]).all()
 
 

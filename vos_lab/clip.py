@@ -101,7 +101,7 @@ class Clip:
 
     def images(self, start: int = 0, stop: int | None = None) -> Float[Tensor, "t 3 H W"]:
         """Frames start..stop as a model wants them: float, ImageNet-normalised."""
-        return normalise(np.ascontiguousarray(self.frames[start:stop]))  # torch refuses the view that clip[::-1] holds
+        return normalise(self.frames[start:stop].copy())  # torch refuses the view that clip[::-1] holds
 
     def resize(self, size: tuple[int, int] | None = None, *, short_side: int | None = None) -> "Clip":
         """Another size, (H, W) or by the shorter side; masks take the nearest pixel, so no new ids arise. Drops `truth`."""
