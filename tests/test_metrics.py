@@ -3,6 +3,7 @@ import pytest
 
 import vos_lab as vl
 from vos_lab import metrics
+from vos_lab.bench.plain import outline
 
 
 @pytest.fixture(scope="module")
@@ -51,15 +52,7 @@ def plain_contour_accuracy(truth, prediction, radius):
     """One mask at a time, with a disk from scikit-image: how the definition reads."""
     from skimage.morphology import dilation, disk
 
-    def edge(mask):
-        e, s, se = (np.zeros_like(mask) for _ in range(3))
-        e[:, :-1], s[:-1], se[:-1, :-1] = mask[:, 1:], mask[1:], mask[1:, 1:]
-        b = mask ^ e | mask ^ s | mask ^ se
-        b[-1], b[:, -1] = mask[-1] ^ e[-1], mask[:, -1] ^ s[:, -1]
-        b[-1, -1] = False
-        return b
-
-    a, b = edge(truth), edge(prediction)
+    a, b = outline(truth), outline(prediction)
     grow = lambda m: dilation(np.pad(m, radius), disk(radius))[radius:-radius, radius:-radius]
     if a.sum() == 0 or b.sum() == 0:
         return float(a.sum() == b.sum())

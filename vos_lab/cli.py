@@ -259,12 +259,13 @@ def bench(args: argparse.Namespace) -> None:
     size = tuple(args.size)
     if args.threads:
         torch.set_num_threads(args.threads)
+    if args.what not in ("speed", "growth"):  # those compare with plain forms as anybody runs them
+        torch.set_flush_denormal(True)  # as in training: sharp affinities hold numbers below 1e-38, which are slow
     if args.what == "speed":
         print(speed.bench_speed(args.rows, args.frames or 20, args.repeats, args.out))
     elif args.what == "growth":
         speed.bench_growth(args.repeats, args.out)
-    torch.set_flush_denormal(True)  # as in training: sharp affinities hold numbers below 1e-38, which are slow
-    if args.what == "motion":
+    elif args.what == "motion":
         print(motion.run(args.models, args.clips, args.root, args.out, size, args.names))
     elif args.what == "away":
         rows = away.bench_away(load_model(args.models[0]), args.clips, size, 200, 300, args.out / "away.csv")
