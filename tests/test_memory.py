@@ -79,20 +79,23 @@ def test_temperature_sharpens_and_prior_forbids(cells):
     assert memory.affinity(s, prior=prior)[:, 20:40].eq(0).all()
 
 
-@pytest.mark.parametrize("slice_size", [1, 60 * 2 * 5, 2**24])
+@pytest.fixture(params=[(1, 1), (7, 2 * 7 * 5), (60, 2 * 60 * 5), (2**14, 2**21)])
+def tiled(request, monkeypatch):
+    """Reads take so many memory cells, and so many entries of the affinity, at a time."""
+    monkeypatch.setattr(memory.reading, "TILE_CELLS", request.param[0])
+    monkeypatch.setattr(memory.reading, "TILE", request.param[1])
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("top_k", [None, 1, 7, 1000])
-def test_read_is_the_plain_read_however_it_is_sliced(cells, monkeypatch, slice_size, kind, top_k):
-    monkeypatch.setattr(memory.reading, "SLICE", slice_size)
+def test_read_is_the_plain_read_however_it_is_tiled(cells, tiled, kind, top_k):
     key, query, values = cells
     prior = torch.randn(2, 60, 17)
     options = dict(top_k=top_k, kind=kind, temperature=0.7, prior=prior)
     assert torch.allclose(memory.read(key, query, values, **options), plain_read(key, query, values, **options), atol=1e-6)
 
 
-@pytest.mark.parametrize("slice_size", [60 * 5, 2**24])
-def test_read_slices_the_selection_with_the_queries(cells, monkeypatch, slice_size):
-    monkeypatch.setattr(memory.reading, "SLICE", slice_size)
+def test_read_tiles_shrinkage_and_selection_with_the_keys(cells, tiled):
     key, query, values = cells
     s, e = torch.rand(2, 1, 60) + 1, torch.rand(2, 8, 17)
     weights = memory.affinity(memory.similarity(key, query, "anisotropic", s, e), 7)
@@ -103,7 +106,7 @@ def test_read_slices_the_selection_with_the_queries(cells, monkeypatch, slice_si
 
 
 @pytest.mark.parametrize("top_k", [None, 7])
-def test_read_has_the_gradient_of_the_plain_read(cells, top_k):
+def test_read_has_the_gradient_of_the_plain_read(cells, tiled, top_k):
     grads = []
     for read in (memory.read, plain_read):
         leaves = [x.clone().requires_grad_() for x in cells]
@@ -111,6 +114,23 @@ def test_read_has_the_gradient_of_the_plain_read(cells, top_k):
         grads.append([x.grad for x in leaves])
     for ours, plain in zip(*grads):
         assert torch.allclose(ours, plain, atol=1e-4)
+
+
+@pytest.mark.parametrize("top_k", [None, 7, 1000])
+def test_usage_is_what_the_affinity_gives(cells, tiled, top_k):
+    key, query, values = cells
+    usage = torch.ones(2, 60)
+    memory.read(5 * key, 5 * query, values, top_k=top_k, usage=usage)
+    assert torch.allclose(usage - 1, memory.affinity(memory.similarity(5 * key, 5 * query), top_k).sum(2), atol=1e-5)
+
+
+@pytest.mark.parametrize("top_k", [None, 7])
+def test_what_a_prior_forbids_is_not_read(cells, tiled, top_k):
+    key, query, values = cells
+    prior = torch.zeros(1, 60, 1)
+    prior[:, :20] = -torch.inf
+    allowed = memory.read(key[:, :, 20:], query, values[..., 20:], top_k=top_k)
+    assert torch.allclose(memory.read(key, query, values, top_k=top_k, prior=prior), allowed, atol=1e-6)
 
 
 @pytest.mark.parametrize("top_k", [None, 7])

@@ -19,22 +19,15 @@ def test_reads_agree_on_sharp_keys(top_k):
     torch.manual_seed(0)
     data = 20 * torch.randn(1, 8, 90), 20 * torch.randn(1, 8, 30), torch.randn(1, 2, 6, 90)
     assert (plain_read(*data) - plain_read(*data, top_k=2)).abs().max() < 1, "sharp: few cells weigh anything"
-    assert (memory.read(*data, top_k=top_k) - plain_read(*data, top_k=top_k)).abs().max() < 1e-5
+    # logits near a thousand, which float32 holds to 1e-4
+    assert (memory.read(*data, top_k=top_k) - plain_read(*data, top_k=top_k)).abs().max() < 2e-4
 
 
 def test_no_weight_of_a_full_read_is_denormal():
     logits = torch.tensor([[[0.0], [-90.0], [-100.0], [-torch.inf]]])  # (1,n,1); e^-90 and e^-100 are denormal in float32
-    weights = memory.reading.softmax_before_division(logits.clone())
+    weights = memory.reading.exp_below(logits, torch.zeros(1, 1, 1))
     assert (weights >= torch.finfo(torch.float32).tiny).all()
     assert torch.equal(weights / weights.sum(1, keepdim=True) > 1e-20, logits == 0)
-
-
-def test_usage_is_what_the_affinity_gives():
-    torch.manual_seed(0)
-    key, query, values = 5 * torch.randn(1, 8, 90), 5 * torch.randn(1, 8, 30), torch.randn(1, 2, 6, 90)
-    usage = torch.zeros(1, 90)
-    memory.read(key, query, values, usage=usage)
-    assert torch.allclose(usage, memory.affinity(memory.similarity(key, query)).sum(2), atol=1e-5)
 
 
 def test_the_plain_loop_tracks_as_the_tracker_does():

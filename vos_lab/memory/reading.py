@@ -1,6 +1,8 @@
 """Similarity, affinity, readout."""
 
 import math
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Literal
 
 import torch
@@ -11,7 +13,8 @@ from torch.nn import functional as F
 from ..errors import InputError
 
 Kind = Literal["l2", "dot", "cosine", "anisotropic"]
-SLICE = 2**22  # affinity entries that `read` holds at a time: 16 MB in float32
+TILE = 2**21  # affinity entries that `read` holds at a time: 8 MB in float32
+TILE_CELLS = 2**14  # of them memory cells at most
 FAINT = -60.0  # a weight of e^-60 of the best one is nothing, even in double precision
 
 
@@ -33,8 +36,11 @@ def similarity(
     check_keys(memory_key, query_key, kind, shrinkage, selection)
     c = memory_key.shape[1]
     memory_rows = memory_key.transpose(1, 2)  # (b,n,c)
-    if kind == "l2":
-        return product(*l2_as_dot(memory_key, query_key))
+    if kind == "l2":  # -|k - q|^2 = 2 k.q - |k|^2 - |q|^2; the softmax over memory cannot see |q|^2, the same for all of it
+        norm = memory_key.square().sum(1, keepdim=True)  # (b,1,n)
+        scale = 1 / math.sqrt(c)
+        # all memory of a query cell lies together, which makes top-k over it twice as fast
+        return torch.baddbmm(-scale * norm, (2 * scale * query_key).transpose(1, 2), memory_key).transpose(1, 2)
     if kind == "dot":
         return memory_rows @ query_key / math.sqrt(c)
     if kind == "cosine":
@@ -56,25 +62,6 @@ def check_keys(memory_key: Tensor, query_key: Tensor, kind: str, shrinkage: Tens
         raise InputError(f"shrinkage and selection belong to kind='anisotropic', not to kind='{kind}'")
 
 
-def l2_as_dot(
-    memory_key: Float[Tensor, "b c n"], query_key: Float[Tensor, "b c m"]
-) -> tuple[Float[Tensor, "b c1 n"], Float[Tensor, "b c1 m"]]:
-    """Keys with one more channel, whose plain product is the l2 similarity: (k, |k|^2) and (2 q, -1) / sqrt(c).
-
-    -|k - q|^2 = 2 k.q - |k|^2 - |q|^2, and |q|^2 is the same for every memory cell of a query cell: the softmax over memory
-    cannot see it, so it is left out.
-    """
-    scale = 1 / math.sqrt(memory_key.shape[1])
-    norm = memory_key.square().sum(1, keepdim=True)  # (b,1,n)
-    ones = torch.ones_like(query_key[:, :1])
-    return torch.cat([memory_key, norm], 1), scale * torch.cat([2 * query_key, -ones], 1)
-
-
-def product(memory_key: Float[Tensor, "b c n"], query_key: Float[Tensor, "b c m"]) -> Float[Tensor, "b n m"]:
-    """k.q; laid out so that all memory of a query cell lies together, which makes top-k over it twice as fast."""
-    return (query_key.transpose(1, 2) @ memory_key).transpose(1, 2)
-
-
 def affinity(
     similarity: Float[Tensor, "b n m"],
     top_k: int | None = None,
@@ -86,23 +73,27 @@ def affinity(
     top_k: keep only the k best memory cells of each query cell (all of them where memory holds fewer).
     temperature: divides the similarity; small is sharp. prior: log-weights that are added to it.
     """
-    logits = checked_logits(similarity, top_k, temperature, prior)
+    check_options(similarity.shape[1], top_k, temperature)
+    logits = to_logits(similarity, temperature, prior)
     if top_k is None or top_k >= logits.shape[1]:
         return logits.transpose(1, 2).softmax(dim=2).transpose(1, 2)  # faster than dim=1, see `similarity`
     best, where = best_cells(logits, top_k)  # (b,k,m)
     return torch.zeros_like(logits).scatter(1, where, best.softmax(dim=1))
 
 
-def checked_logits(
-    similarity: Float[Tensor, "b n m"], top_k: int | None, temperature: float, prior: Float[Tensor, "#b #n #m"] | None
-) -> Float[Tensor, "b n m"]:
-    """What the softmax is taken of, options checked."""
-    if similarity.shape[1] == 0:
+def check_options(cells: int, top_k: int | None, temperature: float) -> None:
+    if cells == 0:
         raise InputError("memory is empty: write a frame before reading")
     if top_k is not None and top_k < 1:
         raise InputError(f"top_k={top_k} keeps no memory cell: give 1 or more, or None for all")
     if not temperature > 0:
         raise InputError(f"temperature={temperature} must be above 0")
+
+
+def to_logits(
+    similarity: Float[Tensor, "b n m"], temperature: float, prior: Float[Tensor, "#b #n #m"] | None
+) -> Float[Tensor, "b n m"]:
+    """What the softmax is taken of."""
     logits = similarity if temperature == 1 else similarity / temperature
     return logits if prior is None else logits + prior
 
@@ -122,52 +113,79 @@ def read(
 ) -> Float[Tensor, "b k cv m"]:
     """Values of all k objects, weighted by one affinity: `values @ affinity(similarity(...))`, in less memory and time.
 
-    Query cells do not see each other, so they are taken in slices, and the affinity of only one slice exists at a time. With
-    top_k, only the k values that a query cell keeps are fetched and summed; the other weights are 0.
+    The affinity is never there as a whole, only a tile of it: some query cells, which do not see each other, by some memory
+    cells. Of each tile the read keeps a sum, or the best cells: so its time grows with memory, and its own memory does not.
     usage: what each memory cell is given by all query cells together is added to it.
     """
     b, objects, channels, n = values.shape
     m = query_key.shape[2]
     if memory_key.shape[2] != n:
         raise InputError(f"memory has {memory_key.shape[2]} keys but {n} values: each memory cell needs both")
-    step = max(1, SLICE // max(1, n * b))
-    table = values.permute(0, 3, 1, 2).flatten(2)  # (b,n,k*cv): what each memory cell holds, for all objects
+    check_options(n, top_k, temperature)
     check_keys(memory_key, query_key, kind, shrinkage, selection)
-    if kind == "l2":  # prepared once for all slices
-        memory_key, query_key = l2_as_dot(memory_key, query_key)
-    readout = table.new_empty(b, m, objects * channels)  # at once: pieces kept between slices would scatter the free memory
-    for start in range(0, m, step):
-        part = slice(start, start + step)
-        if kind == "l2":
-            sliced = product(memory_key, query_key[:, :, part])
-        else:
-            some = None if selection is None else selection[:, :, part]
-            sliced = similarity(memory_key, query_key[:, :, part], kind, shrinkage, some)
-        prior_part = prior if prior is None or prior.shape[2] == 1 else prior[:, :, part]
+    table = values.permute(0, 3, 1, 2).flatten(2)  # (b,n,k*cv): what each memory cell holds, for all objects
+    readout = table.new_empty(b, m, objects * channels)  # at once: pieces kept between tiles would scatter the free memory
+
+    def tiles(part: slice) -> Iterator[tuple[slice, Tensor]]:
+        """Pieces of memory, and the logits (b,piece,part) that some query cells have there."""
+        e = None if selection is None else selection[:, :, part]
+        for tile in pieces(n, TILE_CELLS):
+            s = None if shrinkage is None else shrinkage[:, :, tile]
+            p = None if prior is None else prior.expand(b, n, m)[:, tile, part]
+            yield tile, to_logits(similarity(memory_key[:, :, tile], query_key[:, :, part], kind, s, e), temperature, p)
+
+    for part in pieces(m, max(1, TILE // (b * min(n, TILE_CELLS)))):
         if top_k is None or top_k >= n:
-            weights = softmax_before_division(checked_logits(sliced, None, temperature, prior_part))  # (b,n,step)
-            total = weights.sum(1)[:, :, None]  # (b,step,1)
-            readout[:, part] = weights.transpose(1, 2) @ table / total  # (b,step,k*cv): fewer numbers to divide than weights
-            if usage is not None:
-                usage += (weights @ (1 / total))[:, :, 0]
+            readout[:, part] = mean_of_all(partial(tiles, part), table, usage)
         else:
-            best, where = best_cells(checked_logits(sliced, top_k, temperature, prior_part), top_k)  # (b,top_k,step)
-            weights = best.softmax(dim=1)
-            if usage is not None:
-                usage.scatter_add_(1, where.flatten(1), weights.flatten(1))
-            per_sample = zip(table, where.mT, weights.mT)  # (n,k*cv), (step,top_k), (step,top_k)
-            readout[:, part] = torch.stack([weighted_rows(rows, which, weight) for rows, which, weight in per_sample])
+            readout[:, part] = mean_of_best(partial(tiles, part), table, usage, top_k)
     return readout.unflatten(2, (objects, channels)).permute(0, 2, 3, 1)  # (b,k,cv,m)
 
 
-def softmax_before_division(logits: Float[Tensor, "b n m"]) -> Float[Tensor, "b n m"]:
-    """exp(logit - best of its query cell): divided by their sum over memory, these are the softmax.
+def pieces(total: int, size: int) -> list[slice]:
+    return [slice(start, min(start + size, total)) for start in range(0, total, size)]
+
+
+def mean_of_all(tiles: Callable, table: Float[Tensor, "b n c"], usage: Float[Tensor, "b n"] | None) -> Float[Tensor, "b m c"]:
+    """softmax @ table: exp(logit - best) is summed tile by tile, and divided at the end.
+
+    best: the highest logit of a query cell so far. Where a later tile has a higher one, what was summed before fades.
+    """
+    best, total, mean = torch.finfo(table.dtype).min, 0.0, 0.0
+    for tile, logits in tiles():
+        higher = logits.detach().amax(1, keepdim=True).clamp(min=best)  # any constant will do here: it has no gradient
+        fade = (best - higher).exp().mT  # (b,m,1)
+        weights = exp_below(logits, higher)  # (b,tile,m)
+        total = fade * total + weights.sum(1)[:, :, None]  # (b,m,1)
+        mean = fade * mean + weights.mT @ table[:, tile]  # (b,m,c)
+        best = higher
+    if usage is not None:
+        for tile, logits in tiles():
+            usage[:, tile] += (exp_below(logits, best) @ (1 / total))[:, :, 0]
+    return mean / total  # fewer numbers to divide than weights
+
+
+def exp_below(logits: Float[Tensor, "b n m"], best: Float[Tensor, "b 1 m"]) -> Float[Tensor, "b n m"]:
+    """exp(logits - best).
 
     Trained keys are sharp: most weights are so small that float32 holds them only as denormal numbers, which a CPU multiplies
     some ten times as slowly as others. Raised to e^-60 of the best they change no digit of the sum, and none is denormal.
     """
-    best = logits.amax(1, keepdim=True).detach()  # a constant taken from all logits of a cell has no gradient
     return (logits - best).clamp_(min=FAINT).exp_()
+
+
+def mean_of_best(
+    tiles: Callable, table: Float[Tensor, "b n c"], usage: Float[Tensor, "b n"] | None, top_k: int
+) -> Float[Tensor, "b m c"]:
+    """The same with the top_k best memory cells of each query cell: only their rows of the table are fetched and summed."""
+    found = [(tile.start, *best_cells(logits, min(top_k, logits.shape[1]))) for tile, logits in tiles()]
+    best, which = torch.cat([values for _, values, _ in found], 1).topk(top_k, dim=1)  # the best of each tile's best
+    where = torch.cat([start + cells for start, _, cells in found], 1).gather(1, which)  # (b,top_k,m)
+    weights = best.softmax(dim=1)
+    if usage is not None:
+        usage.scatter_add_(1, where.flatten(1), weights.flatten(1))
+    per_sample = zip(table, where.mT, weights.mT)  # (n,c), (m,top_k), (m,top_k)
+    return torch.stack([weighted_rows(rows, cells, weight) for rows, cells, weight in per_sample])
 
 
 def best_cells(
