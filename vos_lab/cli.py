@@ -231,40 +231,43 @@ def add_bench(commands) -> None:
         "motion: models with and without a MotionPrior on clips that are hard in one way; OUT/motion.csv. away: policies on "
         "clips whose object is out of sight for 200 frames, and on clips of 300 frames; OUT/away.csv. What these tables hold "
         "already is not run again. speed: plain forms against ours in turns, a table; OUT/speed.csv. growth: what a read costs "
-        "as memory, objects and frames grow; OUT/growth.csv and growth.png.",
+        "as memory, objects and frames grow; OUT/growth.csv and growth.png. profile: where the time of a tracked frame goes, "
+        "before and after; OUT/profile.csv.",
     )
-    parser.add_argument("what", choices=["memory", "motion", "away", "speed", "growth"])
+    parser.add_argument("what", choices=["memory", "motion", "away", "speed", "growth", "profile"])
     parser.add_argument("--models", nargs="+", default=["stcn-small"], help="models that ship (memory and away take the first)")
     parser.add_argument("--out", type=Path, default=Path("runs/bench"))
     parser.add_argument("--length", type=int, default=5000, help="memory: frames for policies whose memory is bounded")
     parser.add_argument("--growing", type=int, default=500, help="memory: frames for EveryNth(1), which remembers them all")
-    parser.add_argument("--frames", type=int, help="memory: different frames in the clip (60); speed: tracked ones (20)")
+    parser.add_argument("--frames", type=int, help="memory: different ones in the clip (60); speed, profile: tracked ones (20)")
     parser.add_argument("--size", type=int, nargs=2, default=(240, 432), metavar=("H", "W"), help="pixels of rendered frames")
     parser.add_argument("--clips", type=int, default=8, help="motion, away: rendered clips of each kind")
     parser.add_argument("--root", default="", help="motion: folder of DAVIS, whose training clips are tracked as well")
     parser.add_argument("--names", nargs="+", help="motion: only these of its clips")
     parser.add_argument("--rows", nargs="+", default=[], help="speed: only these, as read top-k track scores import")
     parser.add_argument("--repeats", type=int, default=5, help="speed, growth: runs of each way")
-    parser.add_argument("--threads", type=int, help="speed, growth: of the CPU; as many as torch takes unless given")
+    parser.add_argument("--threads", type=int, help="speed, growth, profile: of the CPU; as many as torch takes unless given")
     parser.set_defaults(run=bench)
 
 
 def bench(args: argparse.Namespace) -> None:
     import torch
 
-    from .bench import away, memory, motion, speed
+    from .bench import away, growth, memory, motion, profile, speed
     from .datasets.world import World
     from .models import load_model
 
     size = tuple(args.size)
     if args.threads:
         torch.set_num_threads(args.threads)
-    if args.what not in ("speed", "growth"):  # those compare with plain forms as anybody runs them
+    if args.what not in ("speed", "growth", "profile"):  # those compare with plain forms as anybody runs them
         torch.set_flush_denormal(True)  # as in training: sharp affinities hold numbers below 1e-38, which are slow
     if args.what == "speed":
         print(speed.bench_speed(args.rows, args.frames or 20, args.repeats, args.out))
     elif args.what == "growth":
-        speed.bench_growth(args.repeats, args.out)
+        growth.bench_growth(args.repeats, args.out)
+    elif args.what == "profile":
+        print(profile.bench_profile(args.frames or 20, args.out))
     elif args.what == "motion":
         print(motion.run(args.models, args.clips, args.root, args.out, size, args.names))
     elif args.what == "away":

@@ -6,7 +6,7 @@ import torch
 
 import vos_lab as vl
 from vos_lab import memory
-from vos_lab.bench import measure, speed
+from vos_lab.bench import growth, measure, profile, speed
 from vos_lab.bench.plain import plain_read, plain_scores, plain_tracking
 from vos_lab.datasets import samples
 from vos_lab.table import read_table
@@ -82,6 +82,21 @@ def test_two_ways_that_differ_are_refused():
 
 def test_growth_is_measured_and_drawn(tmp_path, monkeypatch):
     data = tuple(x[..., :200] for x in speed.random_data(1, CPU))
-    monkeypatch.setattr(speed, "growth_points", lambda device, largest: (("memory frames", n, data) for n in (1, 2)))
-    lines = speed.bench_growth(1, tmp_path)
+    monkeypatch.setattr(growth, "growth_points", lambda device, largest: (("memory frames", n, data) for n in (1, 2)))
+    lines = growth.bench_growth(1, tmp_path)
     assert len(lines) == 8 and (tmp_path / "growth.png").stat().st_size > 1000
+
+
+def test_the_parts_of_a_frame_add_up(tmp_path, monkeypatch):
+    def published(frames, objects, device):
+        torch.manual_seed(0)
+        return vl.load_model("stcn-tiny", "random"), torch.randn(frames, 3, 32, 48), torch.ones(objects, 32, 48)
+
+    monkeypatch.setattr(profile, "published", published)
+    assert "encode_value" in profile.bench_profile(7, tmp_path)
+    rows = read_table(tmp_path / "profile.csv")
+    ways = {row["way"] for row in rows}
+    assert {"plain", "ours, fp32"} <= ways and len(rows) == 5 * len(ways)
+    for way in ways:
+        shares = [float(row["share"]) for row in rows if row["way"] == way]
+        assert min(shares) > 0 and sum(shares) == pytest.approx(1, abs=1e-3), "every part was seen"

@@ -1,11 +1,11 @@
-"""How fast, and against what: `vos-lab bench speed` and `vos-lab bench growth`."""
+"""How fast, and against what: `vos-lab bench speed`."""
 
 import math
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from unittest.mock import patch
@@ -17,21 +17,19 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from .. import memory
-from ..atomic import whole_file
 from ..datasets import samples
 from ..errors import InputError
 from ..metrics import evaluate, text_table
 from ..models import faster, load_model
 from ..precision import has_bfloat16
 from ..progress import progress
-from ..table import read_table, write_table
+from ..table import write_table
 from ..tracker import Tracker
 from .measure import Measured, in_turns, peaks, timed
 from .plain import plain_read, plain_scores, plain_tracking
 
 FIELDS = ("row", "plain_s", "plain_spread", "ours_s", "ours_spread", "ratio", "cpu_ratio", "differ", "allowed")
 FIELDS += ("plain_mb", "ours_mb", "plain_gflop", "ours_gflop", "least_mb", "of_peak", "at_least", "aim")
-GROWTH = ("kind", "size", "way", "seconds", "mb")
 Size = tuple[int, int]
 
 
@@ -79,14 +77,18 @@ def read_row(name: str, data: tuple, top_k: int | None, goal: tuple, repeats: in
     return row(name, measured, differ, 1e-5, goal, moved)
 
 
-def track_row(name: str, objects: int, precision: str, frames: int, goal: tuple, device: torch.device) -> dict:
-    """STCN of published size with random weights over 480p, the two ways taking turns frame by frame."""
-    model = load_model("stcn", "random", device)
-    clip = samples.load("walk")
-    images = F.interpolate(clip.images(0, frames), (480, 864), mode="bilinear").to(device)
+def published(frames: int, objects: int, device: torch.device) -> tuple[torch.nn.Module, Tensor, Tensor]:
+    """STCN of published size with random weights, frames (t,3,480,864) and first masks (k,480,864), boxes."""
+    images = F.interpolate(samples.load("walk").images(0, frames), (480, 864), mode="bilinear").to(device)
     masks = torch.zeros(objects, 480, 864, device=device)
     for k in range(objects):
         masks[k, 60 + 60 * k : 110 + 60 * k, 100 + 120 * k : 260 + 120 * k] = 1
+    return load_model("stcn", "random", device), images, masks
+
+
+def track_row(name: str, objects: int, precision: str, frames: int, goal: tuple, device: torch.device) -> dict:
+    """The two ways take turns frame by frame."""
+    model, images, masks = published(frames, objects, device)
     tracker = Tracker(faster(model, precision))
     plain = plain_tracking(model, images, masks)
     next(plain), tracker.start(images[0], masks)
@@ -289,55 +291,3 @@ def table(lines: list[dict]) -> str:
         for line in lines
     ]
     return text_table(header, cells)
-
-
-def growth_points(device: torch.device, largest: float) -> Iterator[tuple[str, float, tuple, dict]]:
-    """What grows, how far, and the data: memory frames, objects, lines of the frame; one object of 64 channels, 4 frames."""
-    narrow = {"objects": 1, "channels": 64}
-    for frames in (1, 2, 5, 10, 20, 50, 100):
-        if frames <= largest:
-            yield "memory frames", frames, read_data(frames, device, **narrow)
-    for objects in (1, 2, 5, 10):
-        if objects <= largest:
-            yield "objects", objects, read_data(4, device, objects=objects, channels=64)
-    for side in (240, 480, 720, 1080):
-        if side <= 10.8 * largest:
-            grid = side // 16, -(-side * 16 // 9 // 16)
-            yield "lines", side, read_data(4, device, grid=grid, **narrow)
-
-
-def bench_growth(repeats: int, out: Path, largest: int = 100) -> list[dict]:
-    """How time and extra memory of a read grow: rows to OUT/growth.csv, and OUT/growth.png. Plain: up to 20 memory frames."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    lines = []
-    ways = {
-        "plain, full": (plain_read, None),
-        "full": (memory.read, None),
-        "plain, top-k": (plain_read, 20),
-        "top-k": (memory.read, 20),
-    }
-    for kind, size, data in progress(growth_points(device, largest), desc="growth", unit="point"):
-        runs = {
-            name: lambda way=way, top_k=top_k, data=data: way(*data, top_k=top_k)
-            for name, (way, top_k) in ways.items()
-            if way is memory.read or data[0].shape[2] * data[1].shape[2] < 6e7
-        }
-        with torch.no_grad():
-            measured, results = in_turns(runs, repeats)
-        for name, m in measured.items():
-            extra = (m.bytes - results[name].nbytes) / 1e6
-            lines.append({"kind": kind, "size": size, "way": name, "seconds": m.seconds, "mb": extra})
-        write_table(out / "growth.csv", GROWTH, lines, digits=5)
-    return draw_growth(out)
-
-
-def draw_growth(out: Path) -> list[dict]:
-    """OUT/growth.png from OUT/growth.csv."""
-    from ..show.plots import read_growth
-
-    lines = [
-        {**line, **{name: float(line[name]) for name in ("size", "seconds", "mb")}} for line in read_table(out / "growth.csv")
-    ]
-    with whole_file(out / "growth.png") as draft:
-        read_growth(lines).savefig(draft, dpi=100)
-    return lines
