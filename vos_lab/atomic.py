@@ -1,10 +1,14 @@
 """Nothing is ever half-written: write beside, then rename."""
 
+import glob
 import os
 import shutil
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+DAY = 24 * 3600  # seconds; no draft is written for so long
 
 
 @contextmanager
@@ -13,6 +17,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    sweep(path.parent, f".{path.stem}.", f".part{path.suffix}")
     try:
         yield draft
         os.replace(draft, path)
@@ -27,6 +32,7 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}.part")
     old = path.with_name(f".{path.name}.{os.getpid()}.old")
+    sweep(path.parent, f".{path.name}.", ".part")
     try:
         shutil.rmtree(draft, ignore_errors=True)  # of a process that was killed and had the same number
         draft.mkdir()
@@ -42,3 +48,11 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(draft, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def sweep(folder: Path, begins: str, ends: str) -> None:
+    """Delete drafts that nobody writes any more, since their process was killed."""
+    for draft in folder.glob(f"{glob.escape(begins)}*{glob.escape(ends)}"):
+        with suppress(OSError):  # another process sweeps here too, or may not: no reason to stop
+            if time.time() - draft.stat().st_mtime > DAY:
+                shutil.rmtree(draft) if draft.is_dir() else draft.unlink()

@@ -97,4 +97,5 @@ def claim(out: Path, what: str) -> None:
         raise InputError(
             f"{out} holds masks of '{note.read_text(encoding='utf-8').strip()}': choose another --out for '{what}'"
         )
-    note.write_text(what + "\n", encoding="utf-8")
+    with whole_file(note) as draft:
+        draft.write_text(what + "\n", encoding="utf-8")
