@@ -144,3 +144,44 @@ def test_the_player_works_from_disk(opened, track, tmp_path):
         before = page.locator("main").inner_text()
         page.get_by_label("one frame on").click()
         assert page.locator("main").inner_text() != before
+
+
+# Moves a pointer over a canvas from cell to cell; for each move the milliseconds of work, and until the new picture was painted.
+SWEEP = """async ([canvas, count]) => {
+    const next = window.requestAnimationFrame.bind(window), box = canvas.getBoundingClientRect(), waits = [];
+    let work = 0;
+    window.requestAnimationFrame = (paint) => next((now) => { const began = performance.now(); paint(now); work = performance.now() - began; });
+    for (let i = 0; i < count; i++) {
+        const at = { clientX: box.x + box.width * ((37 * i) % 100 + 0.5) / 100, clientY: box.y + box.height * ((61 * i) % 100 + 0.5) / 100 };
+        const began = performance.now();
+        canvas.dispatchEvent(new PointerEvent("pointermove", { ...at, bubbles: true }));
+        await new Promise((done) => next(() => setTimeout(done, 0)));
+        waits.push([work, performance.now() - began]);
+    }
+    window.requestAnimationFrame = next;
+    return waits;
+}"""
+
+
+def test_the_explorer_follows_the_hand(opened, tmp_path):
+    """With the memory that is promised: 8 frames of 30x54 cells, 64 channels. How long it takes is printed, and not tested."""
+    clip = vl.datasets.samples.load("walk")[::3]
+    track = vl.Tracker(vl.load_model("stcn-small"), vl.EveryNth(1)).run(clip[:9], record=True)
+    explorer = vl.show.AffinityExplorer(track, frame=len(clip[:9]) - 1)
+    with opened(vl.show.export(explorer, tmp_path / "explorer-speed.html")) as page:
+        query = page.locator(".explorer .top canvas").first
+        strip = page.locator(".explorer .strip canvas").first
+        page.wait_for_selector(".explorer .words:not(:empty)")
+        page.wait_for_timeout(8000)  # it counts the other way round ahead
+        words = page.inner_text(".explorer .words")
+        told = {"hovering": page.evaluate(SWEEP, [query.element_handle(), 300])}
+        assert page.inner_text(".explorer .words") != words
+        told["the other way round"] = page.evaluate(SWEEP, [strip.element_handle(), 100])
+        query.hover()
+        page.mouse.down()
+        told["dragging"] = page.evaluate(SWEEP, [query.element_handle(), 300])
+        page.mouse.up()
+    for name, waits in told.items():
+        work, whole = (sorted(column) for column in zip(*waits))
+        tell = lambda x: f"{x[len(x) // 2]:.1f} ms, p95 {x[int(0.95 * len(x))]:.1f} ms"
+        print(f"{name}: work {tell(work)}; move to picture {tell(whole)}")
