@@ -146,17 +146,22 @@ def test_the_player_works_from_disk(opened, track, tmp_path):
         assert page.locator("main").inner_text() != before
 
 
-# Moves a pointer over a canvas from cell to cell; for each move the milliseconds of work, and until the new picture was painted.
+# Moves a pointer over a canvas from cell to cell; of each move the milliseconds of work, and until the new picture was there.
 SWEEP = """async ([canvas, count]) => {
-    const next = window.requestAnimationFrame.bind(window), box = canvas.getBoundingClientRect(), waits = [];
+    const next = window.requestAnimationFrame.bind(window), { x, y, width, height } = canvas.getBoundingClientRect();
+    const waits = [], now = () => performance.now();
     let work = 0;
-    window.requestAnimationFrame = (paint) => next((now) => { const began = performance.now(); paint(now); work = performance.now() - began; });
+    window.requestAnimationFrame = (paint) => next((time) => {
+        const began = now();
+        paint(time);
+        work = now() - began;
+    });
     for (let i = 0; i < count; i++) {
-        const at = { clientX: box.x + box.width * ((37 * i) % 100 + 0.5) / 100, clientY: box.y + box.height * ((61 * i) % 100 + 0.5) / 100 };
-        const began = performance.now();
-        canvas.dispatchEvent(new PointerEvent("pointermove", { ...at, bubbles: true }));
+        const began = now(), across = ((37 * i) % 100 + 0.5) / 100, down = ((61 * i) % 100 + 0.5) / 100;
+        const event = { clientX: x + width * across, clientY: y + height * down, bubbles: true };
+        canvas.dispatchEvent(new PointerEvent("pointermove", event));
         await new Promise((done) => next(() => setTimeout(done, 0)));
-        waits.push([work, performance.now() - began]);
+        waits.push([work, now() - began]);
     }
     window.requestAnimationFrame = next;
     return waits;
