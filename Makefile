@@ -22,9 +22,9 @@ test-long: .venv/ready
 site: .venv/ready
 	$(BIN)/python -m vos_lab.show.site notebooks site
 
-# Runs all notebooks in full and writes their minutes into them and into the README: on an idle machine, as the numbers say.
+# Runs notebooks in full and writes their minutes into them and into the README, on an idle machine; some: NOTEBOOKS="07 11".
 time-notebooks: .venv/ready
-	$(BIN)/python -m vos_lab.show.times notebooks README.md
+	$(BIN)/python -m vos_lab.show.times notebooks README.md $(NOTEBOOKS)
 
 # Labs for a course (notebooks/labs/README.md): the students' versions, and the grades. make grade LAB=lab1 JOBS=4 FORCE=1
 labs: .venv/ready

@@ -42,6 +42,14 @@ def test_a_tiny_notebook_is_run_in_full_and_its_minutes_written(course, monkeypa
     assert readme.read_text(encoding="utf-8") == README.replace("it runs | |", f"it runs | {minutes} |")
 
 
+def test_only_some_are_run(course):
+    folder, readme = course
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1 / 0")]), folder / "01_other.ipynb")
+    assert times.main(folder, readme, "00") == []
+    with pytest.raises(InputError, match="holds no notebook 02"):
+        times.main(folder, readme, "02")
+
+
 def test_measured_again_the_number_is_replaced(course):
     folder, readme = course
     for minutes, shown in ((2.34, "2.3"), (11.96, "12.0")):

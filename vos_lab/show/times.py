@@ -1,5 +1,5 @@
 """`make time-notebooks`: runs every notebook in full and writes its minutes into its first cell and into the README's table:
-python -m vos_lab.show.times notebooks README.md"""
+python -m vos_lab.show.times notebooks README.md, or only some of them: ... README.md 07 11"""
 
 import copy
 import os
@@ -17,11 +17,12 @@ from . import notebook
 CLOCKED = re.compile(r"; its cells .*?\.(?=\s|$)")  # in the line that begins with **Time:**, to its full stop
 
 
-def main(folder: Path, readme: Path) -> list[str]:
-    """Measure each notebook of `folder`, and return a sentence for each that did not run, whose times stay as they were."""
-    paths = sorted(folder.glob("*.ipynb"))
+def main(folder: Path, readme: Path, *begins: str) -> list[str]:
+    """Measure the notebooks of `folder`, those whose names begin so, and return a sentence for each that did not run, whose
+    times stay as they were."""
+    paths = [path for path in sorted(folder.glob("*.ipynb")) if path.name.startswith(begins or "")]
     if not paths:
-        raise InputError(f"folder: '{folder}' holds no notebook.")
+        raise InputError(f"folder: '{folder}' holds no notebook{' ' + ', '.join(begins) if begins else ''}.")
     for path in paths:  # before any hour is spent
         time_line(notebook.read(path), path)
         with_minutes(readme.read_text(encoding="utf-8"), path.name, 0.0)
@@ -81,7 +82,7 @@ def cores() -> int:
 
 if __name__ == "__main__":
     try:
-        faults = main(*map(Path, sys.argv[1:]))
+        faults = main(*map(Path, sys.argv[1:3]), *sys.argv[3:])
     except InputError as error:
         sys.exit(str(error))
     if faults:
