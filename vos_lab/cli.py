@@ -82,12 +82,12 @@ def segment(args: argparse.Namespace) -> None:
     from .atomic import whole_folder
     from .clip import Clip, annotations_beside
     from .masks import resized, write_mask
-    from .models import load_model
+    from .models import faster, load_model
     from .report import write_report
     from .tracker import Tracker, first_frames
 
     device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
-    model = load_model(args.model, args.weights, device)
+    model = faster(load_model(args.model, args.weights, device))
     clip = Clip.load(args.input, args.mask, short_side=args.short_side, every=args.every, soft_edges=args.soft_edges)
     given = first_frames(clip)  # refuses a clip without a mask before any work is done
     if args.truth and not args.truth.exists():

@@ -10,7 +10,7 @@ from ..atomic import whole_file, whole_folder
 from ..clip import Clip
 from ..errors import InputError
 from ..masks import resized, write_mask
-from ..models import load_model
+from ..models import faster, load_model
 from ..progress import progress
 from ..tracker import Tracker
 from .davis import DAVIS
@@ -44,7 +44,7 @@ def track_dataset(
         raise InputError(
             f"{source!r}, and none is called {', '.join(unknown[:3])}: choose from {', '.join(source.names[:5])} ..."
         )
-    network, out = load_model(model, weights, state.device), Path(out)
+    network, out = faster(load_model(model, weights, state.device)), Path(out)
     if state.is_main_process:
         content = f" {hashlib.sha256(Path(weights).read_bytes()).hexdigest()[:12]}" if Path(weights or "").is_file() else ""
         claim(out, f"{dataset} {model}{content}")
