@@ -5,6 +5,7 @@ import base64
 import io
 import re
 import sys
+import time
 from pathlib import Path
 
 import jinja2
@@ -51,13 +52,15 @@ def build(folder: Path, out: Path) -> list[str]:
     shelf: list[Entry] = []
     faults: list[str] = []
     for path in paths:
-        print(path.name, flush=True)
+        print(path.name, end=" ", flush=True)
+        began = time.monotonic()
         try:
             source = notebook.read(path)
             notebook.run(source, path)
             shelf.append((path.stem, notebook.render(source, path), thumbnail(source)))
         except InputError as error:
             faults.append(str(error))
+        print(f"{(time.monotonic() - began) / 60:.1f} minutes", flush=True)
     if shelf:
         write(shelf, out)
     return faults
