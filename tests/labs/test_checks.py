@@ -103,5 +103,5 @@ def test_numbers_may_come_in_any_form():
     for output in (wanted, wanted.double(), wanted.numpy(), [1, 2], (1.0, 2.0)):
         assert difference(output, wanted, 1e-6) is None
     assert difference(2, 2.0, 1e-6) is None and difference(True, True, 1e-6) is None
-    assert "item b: " in difference({"a": 1, "b": 2}, {"a": 1, "b": 3}, 1e-6)
-    assert difference([1, 2], (1, 3), 1e-6).startswith("item 1: ")
+    assert "b: " in difference({"a": 1, "b": 2}, {"a": 1, "b": 3}, 1e-6)
+    assert difference([1, 2], (1, 3), 1e-6).startswith("result 2 of 2: ")

@@ -150,7 +150,8 @@ def difference(output: Any, wanted: Any, tolerance: float) -> str | None:
         if isinstance(wanted, dict) and set(output) != set(wanted):
             return f"returns the names {sorted(map(str, output))}, wanted {sorted(map(str, wanted))}"
         found = (difference(output[name], wanted[name], tolerance) for name in names)
-        return next((f"item {name}: {fault}" for name, fault in zip(names, found) if fault), None)
+        called = names if isinstance(wanted, dict) else [f"result {i + 1} of {len(wanted)}" for i in names]
+        return next((f"{name}: {fault}" for name, fault in zip(called, found) if fault), None)
     if isinstance(wanted, str):
         return None if output == wanted else f"'{output}' is not it"
     if output is None:

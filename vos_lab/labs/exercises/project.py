@@ -106,7 +106,7 @@ def looks_there(case: dict) -> None:
     if frame not in track.memory_frames(broken):
         raise InputError("the frame of `looked_at` was not in memory: see before.memory_frames(broken)")
     if frame != found or max(abs(there[0] - place // columns), abs(there[1] - place % columns)) > 1:
-        raise InputError("the query cell's largest weight lies elsewhere than at `looked_at`")
+        raise InputError("the query cell's largest weight lies elsewhere: copy what `looked_at` returns for it")
     if abs(card["weight"] - float(weights.max())) > 0.05:
         raise InputError("`looked_at` is right, and `weight` is not the largest weight of the query cell, a share of 1")
     here = 0 if truth[broken, int(y), int(x)] == 255 else truth[broken, int(y), int(x)]
@@ -158,15 +158,13 @@ def filled(case: dict, *names: str) -> dict:
     for name in names:
         value = card.get(name)
         if value is None or value == "":
-            raise InputError("a field of the card is empty")
+            raise InputError(f"`{name}` of the card is empty")
         if name in PLACES:
             right = isinstance(value, (tuple, list)) and len(value) == PLACES[name] and all(map(is_number, value))
         else:
             right = is_number(value) if name in NUMBERS else isinstance(value, str)
         if not right:
-            raise InputError(
-                "a field of the card is of the wrong kind: numbers, texts, (x, y) and (frame, x, y) as the table says"
-            )
+            raise InputError(f"`{name}` of the card is of another kind than the table says, or holds no plain values")
     return card
 
 
@@ -344,10 +342,8 @@ EXERCISES = {
             ),
             "the card's object is not in the mask of the first frame": changed(object=7),
             "`last_good` or `broken` is no frame of the clip, or `broken` is the first": changed(broken=99),
-            "a field of the card is empty": changed(last_good=None),
-            "a field of the card is of the wrong kind: numbers, texts, (x, y) and (frame, x, y) as the table says": changed(
-                broken="the end"
-            ),
+            "`last_good` of the card is empty": changed(last_good=None),
+            "`broken` of the card is of another kind than the table says, or holds no plain values": changed(broken="the end"),
         },
     ),
     "before": Exercise(
@@ -392,7 +388,7 @@ EXERCISES = {
         parts=parts(3),
         seen=seen(looks_there),
         wrong={
-            "the query cell's largest weight lies elsewhere than at `looked_at`": changed(
+            "the query cell's largest weight lies elsewhere: copy what `looked_at` returns for it": changed(
                 looked_at=lambda case: (case["card"]["looked_at"][0], 4, 4)
             ),
             "`looked_at` is right, and `weight` is not the largest weight of the query cell, a share of 1": changed(
@@ -403,7 +399,7 @@ EXERCISES = {
             ),
             "`query` or `looked_at` lies outside the frame: x comes first, then y": changed(query=(100, 150)),
             "the query cell is not one that went wrong: take one whose label in `before` is false": lambda: honest_look(),
-            "a field of the card is of the wrong kind: numbers, texts, (x, y) and (frame, x, y) as the table says": changed(
+            "`looked_at` of the card is of another kind than the table says, or holds no plain values": changed(
                 looked_at=(4, 4)
             ),
         },
@@ -422,7 +418,7 @@ EXERCISES = {
                 j_after=lambda case: float(scores(case["truth"], case["after"], 1)[1:].mean()),
             ),
             "`after` is missing, or is not uint8 with a mask or picture for each frame": changed(after=None),
-            "a field of the card is empty": changed(j_after=None),
+            "`j_after` of the card is empty": changed(j_after=None),
         },
     ),
     "card": Exercise(
@@ -430,14 +426,12 @@ EXERCISES = {
         parts=parts(2),
         seen=seen(card_is_filled),
         wrong={
-            "a field of the card is empty": changed(price=""),
+            "`price` of the card is empty": changed(price=""),
             "the card is missing": changed(card="a card"),
             "a text of the card says too little: at least five words each": changed(remedy="more memory"),
             "`made` is neither 'filmed' nor 'rendered'": changed(made="found"),
             f"`cause` is none of {', '.join(CAUSES)}": changed(cause="bad luck"),
-            "a field of the card is of the wrong kind: numbers, texts, (x, y) and (frame, x, y) as the table says": changed(
-                query="the head"
-            ),
+            "`query` of the card is of another kind than the table says, or holds no plain values": changed(query="the head"),
         },
     ),
 }
