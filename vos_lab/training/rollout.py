@@ -73,10 +73,13 @@ class Rollout(nn.Module):
                 options["shrinkage"] = features.shrinkage[:, chosen].float().movedim(1, 2).flatten(2)  # (b,1,n)
                 options["selection"] = features.selection[:, i].float().flatten(2)  # (b,c,m)
             with torch.autocast(frames.device.type, enabled=False):  # distances of keys need all their digits
-                readout = memory.read(memory_key, query_key, torch.cat([values[j] for j in chosen], 3), **options)  # (b,k,cv,m)
-                if self.config.affinity:
+                value_table = torch.cat([values[j] for j in chosen], 3)  # (b,k,cv,n)
+                if self.config.affinity:  # the affinity is needed as a whole, and so it is read with
                     reading = memory.affinity(memory.similarity(memory_key, query_key, **options))  # (b,n,m)
                     readings.append((i, chosen, reading))
+                    readout = torch.einsum("bkcn,bnm->bkcm", value_table, reading)
+                else:
+                    readout = memory.read(memory_key, query_key, value_table, **options)  # (b,k,cv,m)
             readout = readout.unflatten(3, value.shape[3:]).to(value)
             alone, sensory = self.decode(readout, at_frame(features, i), sensory)  # (b,k,H,W)
             logits.append(soft_aggregate(alone * present[:, :, None, None], dim=1))  # (b,k+1,H,W)
