@@ -9,10 +9,11 @@ import submissions as students
 import torch
 from scipy import ndimage
 
+import vos_lab as vl
 from vos_lab import InputError
 from vos_lab.labs import check, exercises
 from vos_lab.labs.checks import difference, load_exercise
-from vos_lab.labs.exercises import lab2
+from vos_lab.labs.exercises import lab1, lab2
 from vos_lab.labs.failures import failure
 from vos_lab.matches import KINDS, cell_labels, false_matches
 
@@ -88,6 +89,21 @@ def test_what_students_do():
     assert check("02.l2", lambda k, q: 0).points == 0
     with pytest.raises(InputError, match="no exercise '02.nothing'"):
         check("02.nothing", None)
+
+
+def test_the_tracker_must_read_with_the_function_of_the_student():
+    track = lambda **reading: lambda clip: vl.Tracker(vl.load_model("stcn-small"), vl.EveryNth(5), **reading).run(clip).masks
+    assert "give the tracker your own" in check("lab1.track", track()).messages[0][1]
+    assert check("lab1.track", track(read=lab1.own_read)).passed
+
+
+def test_which_of_equal_cells_stay_is_free():
+    def last_of_equals(similarity, top_k):
+        keep = similarity.flip(1).argsort(dim=1, descending=True, stable=True)[:, :top_k]
+        left_out = torch.ones_like(similarity).scatter(1, keep, 0.0).bool().flip(1)
+        return similarity.masked_fill(left_out, -torch.inf).softmax(1)
+
+    assert check("lab1.affinity", last_of_equals).passed
 
 
 def test_where_many_answers_are_right_any_of_them_is():

@@ -286,6 +286,18 @@ def test_what_cannot_be_sent_is_an_error_of_its_own():
     assert "cannot be read" in said["much"] or "Memory" in said["much"]
 
 
+def test_lists_that_are_changed_in_place_are_seen():
+    cells = [
+        "def queue(frames, size, every):\n    frames.reverse()\n    return frames[:size]",
+        "def usage(affinities):\n    affinities[0].zero_()\n    return affinities[-1].sum(1)",
+    ]
+    with Notebook(grading.nursery(), cells, QUICK) as notebook:
+        notebook.run()
+        for name in ("queue", "usage"):
+            result = check(f"lab4.{name}", grading.asked(notebook, grading.Test(f"lab4.{name}", name)))
+            assert result.points == 0 and "in place" in result.messages[0][1]
+
+
 def test_the_grade_line_is_read_and_never_run():
     line = 'grade("lab1.read", read, seed=3, without=["vos_lab.memory.read"], uses=["softmax"])'
     test = grading.Test("lab1.read", "read", 3, ("vos_lab.memory.read",), ("softmax",))

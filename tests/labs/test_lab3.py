@@ -87,6 +87,15 @@ ANSWERS = {
 }
 
 
+def test_keys_may_be_brought_to_view_2_before_they_are_described():
+    def keys_first(key1, key2, theta, anchors):
+        weight, label = describe(key2, key1[0], anchors).detach().softmax(1).max(1)
+        moved = to_view2(key1, theta.repeat(len(key1), 1, 1))
+        return temporal_loss(describe(moved, key1[0], anchors), label, weight)
+
+    assert check("lab3.temporal", lab3.with_gradients(keys_first)).passed
+
+
 @pytest.mark.parametrize("name", lab3.EXERCISES)
 def test_other_forms_are_right(name):
     result = check(f"lab3.{name}", ANSWERS[name], seed=5)

@@ -133,7 +133,9 @@ def failure(name: str, words: str) -> Exception:
 def give_back(changed: Any, arguments: tuple) -> None:
     """What the student's function did to its arguments is done to ours, so that the check sees it."""
     for theirs, ours in zip(changed if isinstance(changed, tuple) else (), arguments):
-        if type(theirs) is type(ours) and getattr(theirs, "shape", None) == getattr(ours, "shape", 0):
+        if isinstance(theirs, list) and isinstance(ours, list):
+            ours[:] = theirs
+        elif type(theirs) is type(ours) and getattr(theirs, "shape", None) == getattr(ours, "shape", 0):
             ours[...] = theirs
 
 

@@ -1,6 +1,8 @@
 """Exercises of lab 1, read the memory. (The wrong answers call nothing that the lab forbids: they are what students write.)"""
 
+import inspect
 import math
+import sys
 from functools import cache
 
 import numpy as np
@@ -20,7 +22,7 @@ def normal(rng: np.random.Generator, *shape: int, size: float = 1.0) -> Tensor:
 # lab1.similarity: keys (b,c,n), (b,c,m) -> (b,n,m), up to a constant per query cell
 
 
-def keys(b: int, n: int, m: int, c: int = 8):
+def keys(b: int, n: int, m: int, c: int = 10):  # 8 channels would hide a 64 that was written down
     def inputs(rng):
         loud = torch.from_numpy(rng.uniform(0.5, 2, (b, 1, n))).float()  # keys of different lengths
         return [(normal(rng, b, c, n) * loud, normal(rng, b, c, m)) for _ in range(3)]
@@ -64,11 +66,24 @@ def shares(s: Tensor, subtract: Tensor | float) -> Tensor:
 # lab1.affinity: similarity (b,n,m), top_k -> affinity (b,n,m)
 
 
-def with_top_k(*choices: int | None):
+def with_top_k(*choices: int | None, n: int = 12):
     def inputs(rng):
-        return [(normal(rng, 2, 12, 7), top_k) for top_k in choices]
+        return [(normal(rng, 2, n, 7), top_k) for top_k in choices]
 
     return inputs
+
+
+def equal_and_far(rng):
+    """Cells that are equally similar, of which no more than top_k stay; then similarities of minus some hundreds."""
+    return [(normal(rng, 2, 12, 7).round(), 3), (normal(rng, 2, 12, 7, size=30.0) - 400, 3)]
+
+
+def among_equals(output, similarity: Tensor, top_k: int | None):
+    """Which of some equal cells stay is free: what counts is the weight that they have together."""
+    numbers, s = array(output), array(similarity)
+    if numbers is None or numbers.shape != s.shape:
+        return output
+    return ((s[:, :, None] == s[:, None]) * numbers[:, None]).sum(2)
 
 
 def kept(s: Tensor, top_k: int | None, dim: int = 1) -> Tensor:
@@ -128,12 +143,12 @@ def nobody(p: Tensor) -> Tensor:
 # lab1.read: keys, values, top_k -> readout
 
 
-def memories(*choices: int | None):
+def memories(*choices: int | None, n: int = 24):
     def inputs(rng):
         calls = []
         for top_k in choices:
-            k, q = normal(rng, 1, 8, 14), normal(rng, 1, 8, 14)
-            calls.append((k, q, normal(rng, 1, 2, 4, 14), top_k))
+            k, q = normal(rng, 2, 8, n), normal(rng, 2, 8, n)
+            calls.append((k, q, normal(rng, 2, 3, 4, n), top_k))
         return calls
 
     return inputs
@@ -148,6 +163,19 @@ def best(k: Tensor, q: Tensor, top_k: int | None) -> Tensor:
 
 def short_clips(rng):
     return [(short_clip(int(rng.integers(1000))),)]
+
+
+def watched(answer, clip: vl.Clip):
+    """An answer's masks. Raises InputError where the tracker read with its own function on the way, not with the student's."""
+    own, before, calls = inspect.unwrap(memory.read).__code__, sys.getprofile(), []
+    sys.setprofile(lambda frame, event, _: calls.append(event) if frame.f_code is own else None)  # of this thread alone
+    try:
+        masks = answer(clip)
+    finally:
+        sys.setprofile(before)
+    if calls:
+        raise InputError("this was tracked with the reading of vos_lab: give the tracker your own")
+    return masks
 
 
 @cache
@@ -165,7 +193,11 @@ def tracked(clip: vl.Clip, policy: memory.Policy, name: str = "stcn-small") -> n
 @cache  # a class of a thousand is judged by the same few tracks
 def masks_of(frames: bytes, masks: bytes, shape: tuple, policy: memory.Policy, name: str) -> np.ndarray:
     frames, masks = np.frombuffer(frames, np.uint8).reshape(shape), np.frombuffer(masks, np.uint8).reshape(shape[:3])
-    return vl.Tracker(vl.load_model(name), policy).run(vl.Clip(frames.copy(), masks.copy())).masks
+    return vl.Tracker(vl.load_model(name), policy, read=own_read).run(vl.Clip(frames.copy(), masks.copy())).masks
+
+
+def own_read(k: Tensor, q: Tensor, values: Tensor, top_k: int | None = None, **kind) -> Tensor:
+    return weighted(best(k, q, top_k), values)
 
 
 def by_blocks(output, clip: vl.Clip) -> np.ndarray:
@@ -208,7 +240,14 @@ EXERCISES = {
             "the keys were normalised first: their lengths are lost": lambda k, q: l2(
                 k / k.norm(dim=1, keepdim=True), q / q.norm(dim=1, keepdim=True)
             ),
+            "square each channel's difference before you add them up": lambda k, q: (
+                -(k[:, :, :, None] - q[:, :, None]).sum(1).square() / math.sqrt(k.shape[1])
+            ),
+            "c is 64 here, whatever the keys have: read it from their shape": lambda k, q: (
+                l2(k, q) * math.sqrt(k.shape[1] / 64)
+            ),
             "only the first clip of the batch is there": lambda k, q: l2(k[:1], q[:1]),
+            "all clips are compared with the memory of the first": lambda k, q: l2(k[:1].expand_as(k), q),
         },
     ),
     "softmax": Exercise(
@@ -222,6 +261,21 @@ EXERCISES = {
             ),
             "exp overflows: the largest number must be taken away first": lambda s: shares(s, 0.0),
             "one maximum for all columns: a column that lies far below it becomes 0 / 0": lambda s: shares(s, s.max()),
+            "nan was made 0, and that exp overflows is not mended: these columns are empty, or have lost their best cells": (
+                lambda s: shares(s, 0.0).nan_to_num(0)
+            ),
+            "exp of a similarity that was clamped: beyond the bound all cells are alike": lambda s: shares(
+                s.clamp(-80, 80), 0.0
+            ),
+            "what is taken away must be one number for the whole column: here each row loses its own": lambda s: shares(
+                s, s.amax(2, keepdim=True)
+            ),
+            "the similarities were divided by a number: that changes how far they lie apart": lambda s: (
+                s / s.abs().max()
+            ).softmax(1),
+            "the weights of all clips together sum to 1: each clip has a memory of its own": lambda s: (
+                s.flatten(0, 1).softmax(0).view(s.shape)
+            ),
             "these are the exponentials: each column must still be divided by something": lambda s: (
                 s - s.amax(1, keepdim=True)
             ).exp(),
@@ -232,16 +286,32 @@ EXERCISES = {
     ),
     "affinity": Exercise(
         right=memory.affinity,
-        parts=[Part("some cells", 3, with_top_k(1, 3, 5)), Part("all cells", 1, with_top_k(None, 50))],
+        parts=[
+            Part("some cells", 2, with_top_k(1, 3, 5)),
+            Part("equal cells, and cells far below 0", 1, equal_and_far),
+            Part("all cells", 1, with_top_k(None, 50, n=30)),
+        ],
+        seen=among_equals,
         wrong={
             "the weights that are kept do not sum to 1": lambda s, top_k: s.softmax(1) * kept(s, top_k),
             "top_k is not heeded: all memory cells have weight": lambda s, top_k: s.softmax(1),
+            "cells that are left out still have weight: this number is not below all similarities": lambda s, top_k: (
+                s.masked_fill(~kept(s, top_k), -100.0).softmax(1)
+            ),
             "a similarity of 0 is not a weight of 0: the cells that are left out still have weight": lambda s, top_k: (
                 s * kept(s, top_k)
             ).softmax(1),
             "this keeps the best query cells of each memory cell": lambda s, top_k: only(s, kept(s, top_k, dim=2)),
             "this keeps the worst cells": lambda s, top_k: only(s, kept(-s, top_k)),
             "this keeps one cell too many": lambda s, top_k: only(s, kept(s, top_k and top_k + 1)),
+            "equally similar cells: more than top_k are kept": lambda s, top_k: only(
+                s, s >= s.topk(min(top_k or s.shape[1], s.shape[1]), 1).values[:, -1:]
+            ),
+            "top_k is None: all cells stay, not some usual number": lambda s, top_k: only(s, kept(s, top_k or 20)),
+            "top_k may be larger than the number of query cells: what there is to choose from are memory cells": (
+                lambda s, top_k: only(s, kept(s, top_k and min(top_k, s.shape[2])))
+            ),
+            "the softmax was taken twice": lambda s, top_k: only(s.softmax(1), kept(s, top_k)),
             "each cell that is kept has the same weight": lambda s, top_k: kept(s, top_k) / kept(s, top_k).sum(1, keepdim=True),
             "this keeps the best pairs of the whole clip, not of each query cell": lambda s, top_k: only(
                 s, kept(s.flatten(1), top_k and top_k * s.shape[2]).view(s.shape)
@@ -267,6 +337,12 @@ EXERCISES = {
             "the weights sum to 1 already: there is nothing to divide by": lambda a, v: weighted(a, v) / a.shape[1],
             "channels and cells are swapped: wanted (b,k,cv,m)": lambda a, v: weighted(a, v).transpose(2, 3),
             "the weights were normalised once more, over the query cells": lambda a, v: weighted(a / a.sum(2, keepdim=True), v),
+            "objects and channels are mixed up: one axis holds both, and a view takes them apart in another order": (
+                lambda a, v: (v.flatten(1, 2) @ a).view(len(v), v.shape[2], v.shape[1], -1).transpose(1, 2)
+            ),
+            "the shape is right and the order is not: reshape cuts a row of numbers anew, it swaps no axes": lambda a, v: (
+                weighted(a, v).movedim(3, 1).reshape(*v.shape[:3], -1)
+            ),
         },
     ),
     "aggregate": Exercise(
@@ -284,6 +360,15 @@ EXERCISES = {
                 p, nobody(p), odds=False
             ),
             "a softmax wants logarithms (of odds), not probabilities": lambda p: torch.cat([nobody(p), p]).softmax(0),
+            "background: this is the probability that not all objects are there at once": lambda p: with_background(
+                p, 1 - p.prod(0, keepdim=True)
+            ),
+            "a softmax wants logarithms of the odds, not the odds": lambda p: (
+                (x := torch.cat([nobody(p), p]).clamp(1e-7, 1 - 1e-7)) / (1 - x)
+            ).softmax(0),
+            "the odds of the background are missing in the sum": lambda p: (
+                (x := torch.cat([nobody(p), p]).clamp(1e-7, 1 - 1e-7)) / (1 - x) / (x / (1 - x))[1:].sum(0)
+            ),
             "the background is missing": lambda p: (p / (1 - p)) / (p / (1 - p)).sum(0),
             "these are the odds: they do not sum to 1 yet": lambda p: (
                 (x := torch.cat([nobody(p), p]).clamp(1e-7, 1 - 1e-7)) / (1 - x)
@@ -292,15 +377,28 @@ EXERCISES = {
             "a certain pixel has infinite odds: keep the probabilities away from 0 and 1": lambda p: with_background(
                 p, nobody(p), least=0.0
             ),
+            "nan was made 0: so an object that is certain has lost its pixel": lambda p: with_background(
+                p, nobody(p), least=0.0
+            ).nan_to_num(0),
+            "a certain pixel is not certain any more: it was kept too far away from 0 and 1": lambda p: with_background(
+                p.clamp(0.01, 0.99), nobody(p.clamp(0.01, 0.99))
+            ),
         },
     ),
     "read": Exercise(
         right=lambda k, q, v, top_k: memory.read(k, q, v, top_k=top_k),
-        parts=[Part("from keys and values to readouts", 2, memories(None, 1, 4))],
+        parts=[Part("all of memory", 1, memories(None)), Part("the best cells", 1, memories(1, 4))],
         wrong={
             "top_k is not passed on": lambda k, q, v, top_k: weighted(best(k, q, None), v),
             "the best memory cell alone is read, whatever top_k says": lambda k, q, v, top_k: weighted(best(k, q, 1), v),
+            "top_k is None: all of memory is read, not some usual number": lambda k, q, v, top_k: weighted(
+                best(k, q, top_k or 20), v
+            ),
             "memory and query are swapped": lambda k, q, v, top_k: weighted(best(q, k, top_k), v),
+            "here each memory cell has shared out its weight among query cells: it is the other way round": (
+                lambda k, q, v, top_k: weighted(best(q, k, top_k).transpose(1, 2), v)
+            ),
+            "the softmax was taken twice": lambda k, q, v, top_k: weighted(only(l2(k, q).softmax(1), kept(l2(k, q), top_k)), v),
             "the affinity is read along the wrong axis": lambda k, q, v, top_k: weighted(best(k, q, top_k).transpose(1, 2), v),
             "the similarity itself weighs the values: it is no affinity yet": lambda k, q, v, top_k: weighted(l2(k, q), v),
             "the values of the objects are mixed: each object is read on its own": lambda k, q, v, top_k: weighted(
@@ -316,6 +414,7 @@ EXERCISES = {
         parts=[Part("a hidden clip", 2, short_clips)],
         tolerance=0.04,
         seen=by_blocks,
+        ask=watched,
         wrong={
             "every frame is remembered: the memory wanted takes every fifth": lambda clip: tracked(clip, vl.EveryNth(1)),
             "the memory forgets the first frame, the only one whose mask is true": lambda clip: tracked(clip, vl.Fifo(1)),

@@ -13,12 +13,12 @@ from vos_lab.labs.checks import Exercise, Part, array
 
 
 def masks(*ids: int, side: int):
-    """Cells of one id, of exactly three quarters, of a pixel less, of little more than half, and of three ids."""
+    """Cells of one id, of three quarters (rounded down), of a pixel less, of little more than half, and of three ids."""
 
     def inputs(rng):
         full, h, w = side * side, 5, 7
-        shares = [(full,), (3 * full // 4, full // 4), (3 * full // 4 - 1, full // 4 + 1), (9 * full // 16, 7 * full // 16)]
-        shares.append((full // 2, full // 4, full // 4))
+        shares = [(most, full - most) for most in (3 * full // 4, 3 * full // 4 - 1, 9 * full // 16)]
+        shares = [(full,), *shares, (full // 2, full // 4, full - full // 2 - full // 4)]
         calls = []
         for _ in range(2):
             kinds = rng.permutation([0, *rng.integers(0, len(shares), h * w - 6), *range(len(shares))])
@@ -132,7 +132,7 @@ def means(false: Tensor, labels: Tensor, least: int = 0) -> Tensor:
 # lab2.similarity: keys (b,c,n), (b,c,m), kind -> (b,n,m), up to a constant per query cell
 
 
-def keys(kind: str, b: int = 2, n: int = 12, m: int = 7, c: int = 8):
+def keys(kind: str, b: int = 2, n: int = 12, m: int = 7, c: int = 10):
     def inputs(rng):
         calls = []
         for _ in range(2):
@@ -182,34 +182,51 @@ def scenes(*options: tuple[str, float], n: int = 60, m: int = 24, c: int = 8):
 
 
 def total_false(
-    k: Tensor, q: Tensor, memory_labels: Tensor, query_labels: Tensor, kind: str, temperature: float, top_k: int | None = 20
+    k: Tensor,
+    q: Tensor,
+    memory_labels: Tensor,
+    query_labels: Tensor,
+    kind: str,
+    temperature: float,
+    top_k: int | None = 20,
+    thing=objects,
 ) -> Tensor:
     """Of each query cell, (m); nan where it is mixed."""
     weights = memory.affinity(by_kind_of_similarity(k, q, kind), top_k, float(temperature))[0]
-    return counted(weights, memory_labels, query_labels).sum(0)
+    return counted(weights, memory_labels, query_labels, thing).sum(0)
 
 
 # lab2.blame: affinity (n,m), memory labels true and as drawn (n), query labels true and as drawn (m) -> whose fault (m)
 
 
-def verdicts(ids: list[int], n: int = 18, m: int = 40):
+def verdicts(ids: list[int], n: int = 18, m: int = 90, exact: bool = False):
+    """exact: weights of eighths, so that often just half of them lies on a label."""
+
     def inputs(rng):
         calls = []
-        for _ in range(2):
+        for _ in range(3):
             true, query = (rng.permutation([*ids, *rng.choice(ids, count - len(ids))]) for count in (n, m))
             told, drawn = (np.where(rng.random(len(x)) < 0.4, rng.integers(0, 3, len(x)), x).clip(0) for x in (true, query))
             drawn = np.where(rng.random(m) < 0.4, (query + 1) % 3, drawn)
             right = 2.0 * (true[:, None] == query) * (rng.random(m) < 0.7)
             a = torch.from_numpy(right + rng.standard_normal((n, m))).softmax(0).float()
+            if exact:
+                a = torch.from_numpy(rng.multinomial(8, a.T.double() / a.T.double().sum(1, keepdim=True)).T / 8).float()
             calls.append((a, *(torch.from_numpy(x).long() for x in (true, told, query, drawn))))
         return calls
 
     return inputs
 
 
-def on_label(a: Tensor, labels: Tensor, wanted: Tensor) -> Tensor:
-    """Whether at least half of the weight of each query cell lies on this label."""
-    return (a * (labels[:, None] == wanted)).sum(0) >= 0.5
+def on_label(a: Tensor, labels: Tensor, wanted: Tensor, others: bool = False) -> Tensor:
+    """Whether at least half of the weight of each query cell lies on this label, or on the others."""
+    return (a * ((labels[:, None] == wanted) != others)).sum(0) >= 0.5
+
+
+def heaviest(a: Tensor, labels: Tensor) -> Tensor:
+    """The label on which most of the weight of each query cell lies."""
+    ids = labels.unique()
+    return ids[torch.stack([(a * (labels == i)[:, None]).sum(0) for i in ids]).argmax(0)]
 
 
 def verdict(drawn_rightly: Tensor, looked: Tensor, told: Tensor, query: Tensor, faults=(0, 1, 2, 3, -1)) -> Tensor:
@@ -243,7 +260,11 @@ def each_failure(points: int):
 EXERCISES = {
     "label_cells": Exercise(
         right=lambda mask, side: matches.cell_labels(mask, side),
-        parts=[Part("two objects", 2, masks(0, 1, 2, side=4)), Part("void pixels", 1, masks(0, 1, 255, side=8))],
+        parts=[
+            Part("two objects", 1, masks(0, 1, 2, side=4)),
+            Part("other objects, other cells", 1, masks(0, 3, 7, 12, side=5)),
+            Part("void pixels", 1, masks(0, 1, 255, side=8)),
+        ],
         wrong={
             "cells on an outline have no label of their own: where fewer than three quarters agree, -1": lambda mask, side: (
                 voted(pixels(mask, side), least=0)
@@ -262,6 +283,15 @@ EXERCISES = {
             ),
             "wanted is a row of labels (h*w), not a picture of them": lambda mask, side: voted(pixels(mask, side)).view(
                 len(mask) // side, -1
+            ),
+            "of 25 pixels, 18 are fewer than three quarters: the number was rounded down": lambda mask, side: voted(
+                pixels(mask, side), least=int(0.75 * side * side) / side**2
+            ),
+            "some ids are missing: they may be any numbers, with gaps between them": lambda mask, side: torch.where(
+                (found := voted(pixels(mask, side))) < 4, found, -1
+            ),
+            "void is not background: a cell that is mostly void is mixed": lambda mask, side: voted(
+                pixels(torch.where(mask == 255, 0, mask), side)
             ),
             "void (255) is no label: a cell that is mostly void is mixed": lambda mask, side: voted(
                 pixels(mask, side), void=-2
@@ -293,6 +323,18 @@ EXERCISES = {
             "the weights of a query cell sum to 1 already: there is nothing to divide by": lambda a, m, q: (
                 counted(a, m, q) / len(m)
             ),
+            "there may be more than two objects: another object is any other id": lambda a, m, q: torch.cat(
+                [counted(a, m, q)[:2], ((a * (m[:, None] == 3 - q)).sum(0) * objects(q)).masked_fill(q < 0, torch.nan)[None]]
+            ),
+            "a fault that a cell cannot make is 0: nan is for mixed cells alone": lambda a, m, q: torch.stack(
+                [row.masked_fill(~can, torch.nan) for row, can in zip(counted(a, m, q), (q == 0, q > 0, q > 0))]
+            ),
+            "weight that is neither on background nor on the own label may lie on mixed cells, and is then of no kind": (
+                lambda a, m, q: torch.cat([counted(a, m, q)[:2], counted(a, m, q, as_objects_too)[2:]])
+            ),
+            "the weight on mixed cells was shared out among the others: leave it where it is": lambda a, m, q: counted(
+                a / a[m >= 0].sum(0), m, q
+            ),
             "wanted is a row per kind, a column per query cell": lambda a, m, q: counted(a, m, q).T,
             "a mixed query cell has no label to be false against: nan, not 0": lambda a, m, q: counted(a, m, q, mixed=0.0),
             "a mixed cell (-1) is no object, whichever side it is on": lambda a, m, q: counted(a, m, q, as_objects_too),
@@ -305,21 +347,28 @@ EXERCISES = {
         right=means,
         parts=[
             Part("one frame", 1, frames_of([-1, 0, 0, 1, 2], 1)),
-            Part("several frames", 1, frames_of([-1, 0, 1, 2], 4)),
+            Part("several frames", 1, lambda rng: frames_of([0, 1, 2], 4)(rng) + frames_of([-1, 0, 1, 2], 4)(rng)),
             Part("no object in sight", 1, frames_of([-1, 0], 1)),
         ],
         wrong={
             "without cells there is no mean: a rate of 0 would say that they made no fault": lambda false, labels: means(
                 false, labels, least=1
             ),
-            "one nan makes the mean nan: leave the mixed cells out": lambda false, labels: false.mean((0, 2)),
             "this is the mean over all pure cells: of each kind, only the cells count that can make that fault": (
                 lambda false, labels: false.nansum((0, 2)) / (labels >= 0).sum()
             ),
+            "one nan makes the mean nan: leave the mixed cells out": lambda false, labels: false.mean((0, 2)),
             "mixed cells are counted: they can make no fault": lambda false, labels: false.nan_to_num(0).mean((0, 2)),
             "this is the sum, which grows with every cell: divide it": lambda false, labels: false.nansum((0, 2)),
             "this is the mean over the cells that are at fault: the others, which could have been, count too": (
                 lambda false, labels: false.nansum((0, 2)) / (false > 0).sum((0, 2))
+            ),
+            "frames and kinds are mixed up: reshape swaps no axes": lambda false, labels: torch.stack(
+                [row[can.flatten()].mean() for row, can in zip(false.reshape(3, -1), (labels == 0, labels > 0, labels > 0))]
+            ),
+            "only the first frame counts here": lambda false, labels: means(false[:1], labels[:1]),
+            "a mixed cell (-1) is no cell of an object": lambda false, labels: (
+                false.nansum((0, 2)) / torch.stack([(labels == 0).sum(), (labels != 0).sum(), (labels != 0).sum()])
             ),
             "divided by the cells of the other side: background makes the first fault, objects make the other two": (
                 lambda false, labels: (
@@ -343,6 +392,12 @@ EXERCISES = {
                 k, q, kind, dot=k.transpose(1, 2) @ q / k.shape[1]
             ),
             "kind is not heeded: this is the dot product": lambda k, q, kind: by_kind_of_similarity(k, q, "dot"),
+            "cosine: this is another kind: is its name the one that you ask for?": lambda k, q, kind: by_kind_of_similarity(
+                k, q, "l2" if kind == "cosine" else kind
+            ),
+            "l2: these keys were normalised, which is for the cosine alone": lambda k, q, kind: by_kind_of_similarity(
+                k, q, kind, l2=by_kind_of_similarity(one_long(k), one_long(q), "l2")
+            ),
             "the length of the query key is still in it: it makes the softmax of loud query cells sharper": (
                 lambda k, q, kind: by_kind_of_similarity(k, q, kind, cosine=one_long(k).transpose(1, 2) @ q)
             ),
@@ -377,7 +432,7 @@ EXERCISES = {
         ).nanmean(),
         parts=[
             Part("three similarities", 2, scenes(("dot", 1.0), ("cosine", 1.0), ("l2", 1.0))),
-            Part("temperature", 1, scenes(("cosine", 0.1), ("l2", 3.0))),
+            Part("temperature", 1, scenes(("l2", 3.0), ("cosine", 0.1))),
         ],
         wrong={
             "one nan makes the mean nan: leave the mixed query cells out": lambda k, q, of_k, of_q, kind, temperature: (
@@ -391,6 +446,22 @@ EXERCISES = {
             "top_k is missing: all of memory has weight here": lambda k, q, of_k, of_q, kind, temperature: total_false(
                 k, q, of_k, of_q, kind, temperature, top_k=None
             ).nanmean(),
+            "weight on mixed memory cells is not on a wrong label: it is of no kind": (
+                lambda k, q, of_k, of_q, kind, temperature: total_false(
+                    k, q, of_k, of_q, kind, temperature, thing=as_objects_too
+                ).nanmean()
+            ),
+            "the kinds are added up: this is their mean": lambda k, q, of_k, of_q, kind, temperature: (
+                total_false(k, q, of_k, of_q, kind, temperature).nanmean() / 3
+            ),
+            "these are the three rates, added up: each is a mean over other cells": (
+                lambda k, q, of_k, of_q, kind, temperature: sum(
+                    total_false(k, q, of_k, of_q, kind, temperature)[cells].mean() for cells in (of_q == 0, of_q > 0)
+                )
+            ),
+            "cells of the background count as well": lambda k, q, of_k, of_q, kind, temperature: total_false(
+                k, q, of_k, of_q, kind, temperature
+            )[of_q > 0].mean(),
             "this is the weight that is right, or on mixed cells": lambda k, q, of_k, of_q, kind, temperature: (
                 1 - total_false(k, q, of_k, of_q, kind, temperature).nanmean()
             ),
@@ -403,6 +474,9 @@ EXERCISES = {
             "the temperature is not heeded": lambda k, q, of_k, of_q, kind, temperature: total_false(
                 k, q, of_k, of_q, kind, 1.0
             ).nanmean(),
+            "the temperature divides twice: vl.memory.affinity does it already": lambda k, q, of_k, of_q, kind, temperature: (
+                total_false(k, q, of_k, of_q, kind, temperature**2).nanmean()
+            ),
             "the temperature divides the similarity, it does not multiply it: small is sharp": (
                 lambda k, q, of_k, of_q, kind, temperature: total_false(k, q, of_k, of_q, kind, 1 / temperature).nanmean()
             ),
@@ -410,7 +484,11 @@ EXERCISES = {
     ),
     "blame": Exercise(
         right=blamed,
-        parts=[Part("pure cells", 3, verdicts([0, 1, 2])), Part("mixed cells", 1, verdicts([-1, 0, 1, 2]))],
+        parts=[
+            Part("pure cells", 2, verdicts([0, 1, 2])),
+            Part("half of the weight", 1, verdicts([0, 1, 2], exact=True)),
+            Part("mixed cells", 1, verdicts([-1, -1, 0, 1, 2])),
+        ],
         wrong={
             "ask where a cell looked before you ask what it was told there": lambda a, true, told, query, drawn: torch.where(
                 (query >= 0) & (drawn != query) & ~on_label(a, told, query), 2, blamed(a, true, told, query, drawn)
@@ -434,6 +512,24 @@ EXERCISES = {
             ),
             "half of the weight is enough: a look need not be free of all fault": lambda a, true, told, query, drawn: verdict(
                 drawn == query, (a * (true[:, None] != query)).sum(0) < 0.01, on_label(a, told, query), query
+            ),
+            "just half of the weight is not less than half": lambda a, true, told, query, drawn: verdict(
+                drawn == query, ~on_label(a, true, query, others=True), ~on_label(a, told, query, others=True), query
+            ),
+            "the label with the most weight may have less than half of it": lambda a, true, told, query, drawn: verdict(
+                drawn == query, heaviest(a, true) == query, heaviest(a, told) == query, query
+            ),
+            "memory: what was drawn with the true label counts, whatever is truly there": lambda a, true, told, query, drawn: (
+                blamed(a, true, torch.where(told == true, told, -1), query, drawn)
+            ),
+            "weight on mixed memory cells is weight as well: half is half of all": lambda a, true, told, query, drawn: verdict(
+                drawn == query,
+                on_label(a / a[true >= 0].sum(0), true, query),
+                on_label(a, told, query),
+                query,
+            ),
+            "mixed query cells were asked like all others: -1": lambda a, true, told, query, drawn: verdict(
+                drawn == query, on_label(a, true, query), on_label(a, told, query), torch.zeros_like(query)
             ),
             "a mixed query cell has no true label: -1": lambda a, true, told, query, drawn: blamed(
                 a, true, told, query, drawn, faults=(0, 1, 2, 3, 0)

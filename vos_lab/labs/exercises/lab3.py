@@ -67,7 +67,8 @@ def taught(size: float):
         calls = []
         for t, a, m in ((3, 6, 10), (4, 5, 7), (5, 8, 6)):
             label = torch.from_numpy(rng.integers(0, a, (t, m)))
-            calls.append((normal(rng, t, a, m, size=size), label, torch.from_numpy(rng.uniform(0.1, 1, (t, m))).float()))
+            weight = torch.from_numpy(rng.uniform(0.1, 1, (t, m)) * rng.uniform(0.3, 1, (t, 1))).float()
+            calls.append((normal(rng, t, a, m, size=size), label, weight))
         return calls
 
     return inputs
@@ -111,10 +112,15 @@ def with_gradients(answer):
     return both
 
 
-def seen_by_view1(key1: Tensor, theta: Tensor, anchors: Tensor) -> Tensor:
+def seen_by_view1(key1: Tensor, theta: Tensor, anchors: Tensor, turned: bool = False) -> Tensor:
     """Similarities of view 1 with its anchors, where the cells of view 2 look: (t,a,m)."""
-    says = to_anchors(key1, key1[0], anchors).unflatten(2, key1.shape[2:])
-    return to_view2(says, theta.expand(len(says), -1, -1)).flatten(2)
+    h, w = key1.shape[2:]
+    return moved(to_anchors(key1, key1[0], anchors), theta, (w, h) if turned else (h, w))
+
+
+def moved(x: Tensor, theta: Tensor, grid: tuple[int, int]) -> Tensor:
+    """What cells hold (t,a,m), to the grid of view 2."""
+    return to_view2(x.unflatten(2, grid), theta.expand(len(x), -1, -1)).flatten(2)
 
 
 def both_views(key1: Tensor, key2: Tensor, theta: Tensor, anchors: Tensor) -> Tensor:
@@ -136,13 +142,23 @@ def objects(absent: bool):
             loud = torch.from_numpy(rng.uniform(0.3, 3, (b, t, 1, 4, 5))).float()
             keys = normal(rng, b, t, 6, 4, 5) * loud + normal(rng, b, 1, 6, 1, 1)
             maps = torch.from_numpy(rng.dirichlet(0.5 * np.ones(1 + k), (b, t, 4, 5))).float().movedim(-1, 2).contiguous()
+            maps = maps * (maps > 0.1)  # not everything is everywhere
+            maps = maps / maps.sum(2, keepdim=True)
             if absent:
-                maps[b - 1, t - 1, 0] += maps[b - 1, t - 1, k]
-                maps[b - 1, t - 1, k] = 0
+                give(maps[b - 1, t - 1], k, 0, left=0.0)  # an object is not there
+                give(maps[0, 1], k, 0, left=0.4)  # of another there is less than a cell
+                give(maps[0, 0], 0, 1, left=0.0)  # and here is no background
             calls.append((keys, maps))
         return calls
 
     return inputs
+
+
+def give(maps: Tensor, one: int, other: int, left: float) -> None:
+    """A thing keeps `left` cells of its map (1+k,h,w); another one gets the rest."""
+    share = 0.0 if left == 0 else left / maps[one].sum()
+    maps[other] += (1 - share) * maps[one]
+    maps[one] *= share
 
 
 def renumbered(output, keys: Tensor, maps: Tensor):
@@ -226,6 +242,25 @@ def without_positive(e: Tensor, number: Tensor, heat: float) -> Tensor:
     return (others - alike)[same & ~torch.eye(len(number), dtype=torch.bool) & (number >= 0)[:, None]].mean()
 
 
+def once(e: Tensor, number: Tensor, heat: float) -> Tensor:
+    """Each pair in one order only, the earlier embedding first."""
+    first, second = ((number[:, None] == number) & ~torch.eye(len(number), dtype=torch.bool)).nonzero().T
+    return info_nce(e, number, heat)[(first < second)[number[first] >= 0]].mean()
+
+
+def inside(e: Tensor, number: Tensor, heat: float) -> Tensor:
+    """The positives of an embedding are added up before the logarithm."""
+    alike, same = e @ e.T / heat, number[:, None] == number
+    own = same & ~torch.eye(len(number), dtype=torch.bool)
+    positives, others = (alike.masked_fill(~x, -torch.inf).logsumexp(1) for x in (own, ~same))
+    return (torch.logaddexp(positives, others) - positives)[own.any(1) & (number >= 0)].mean()
+
+
+def without_singles(e: Tensor, number: Tensor, heat: float) -> Tensor:
+    often = ((number[:, None] == number).sum(1) > 1) | (number < 0)
+    return info_nce(e[often], number[often], heat).mean()
+
+
 def swapped(e: Tensor, number: Tensor, heat: float) -> Tensor:
     """The pair of different objects on top, the same object below."""
     alike = e @ e.T / heat
@@ -234,11 +269,17 @@ def swapped(e: Tensor, number: Tensor, heat: float) -> Tensor:
     return (torch.logaddexp(alike, own) - alike)[~same & (number >= 0)[:, None]].mean()
 
 
-# lab3.train_twins: the weights of a model of one row (4), steps, seed -> what each twin saw and became, see `rehearsed`
+# lab3.train_twins: the weights of a model of one row (4), steps, two seeds -> what each twin saw and became, see `rehearsed`
 
 
-def small_models(*steps: int):
-    return lambda rng: [(normal(rng, 4), count, int(rng.integers(1, 1000))) for count in steps]
+def small_models(*steps: int, apart: int = 0):
+    """apart: how much the seeds of the two runs differ."""
+
+    def inputs(rng):
+        seeds = [int(rng.integers(1, 1000)) for _ in steps]
+        return [(normal(rng, 4), count, (seed, seed + apart)) for count, seed in zip(steps, seeds)]
+
+    return inputs
 
 
 ALONE = threading.RLock()  # PyTorch's random numbers are one stream, and submissions are judged side by side
@@ -247,12 +288,12 @@ ALONE = threading.RLock()  # PyTorch's random numbers are one stream, and submis
 def rehearsed(answer):
     """An answer -> the same twice on a small model: the batches of each twin, its weights, and the start's afterwards."""
 
-    def rehearsal(weight: Tensor, steps: int, seed: int) -> tuple[list, list, Tensor]:
+    def rehearsal(weight: Tensor, steps: int, seeds: tuple[int, int]) -> tuple[list, list, Tensor]:
         with ALONE:
             start = torch.nn.Linear(4, 1, bias=False)
         start.weight.data[0] = weight.clone()
         batches, ends = [], []
-        for i in range(2):
+        for i, seed in enumerate(seeds):
             saw = [], []
             with ALONE:
                 torch.manual_seed(i)  # what was drawn before must not matter
@@ -279,7 +320,7 @@ def small_losses(first: list, second: list) -> list:
     return [plain, with_more]
 
 
-def fairness(output, weight: Tensor, steps: int, seed: int) -> dict:
+def fairness(output, weight: Tensor, steps: int, seeds: tuple[int, int]) -> dict:
     """What can be said of two twins whatever batches were drawn."""
     try:
         batches, ends, start = output
@@ -294,48 +335,58 @@ def fairness(output, weight: Tensor, steps: int, seed: int) -> dict:
     if (counts != steps).any():
         raise InputError("each loss is asked once in each step, `steps` times in all: here one was asked more often or less")
     batches = np.stack([[array(saw) for saw in run] for run in batches])  # (2,2,steps,4)
-    return {
-        "the start, which is to stay as it is": float(np.allclose(start, weight)),
-        "the first batch, which is to be the same for both": float(np.allclose(batches[:, 0, 0], batches[:, 1, 0])),
-        "the batches, which are to be the same for both": float(np.allclose(batches[:, 0], batches[:, 1])),
-        "the batches, which the seed is to decide": float(np.allclose(batches[0], batches[1])),
-        "the batches, which differ from step to step": float(not np.allclose(batches[:, :, 0], batches[:, :, 1])),
-        "the weights that these batches lead to": as_trained(weight, batches, ends),
-        "as if gradients piled up": as_trained(weight, batches, ends, zero=False),
-        "as if the two were swapped": as_trained(weight, batches, ends[:, ::-1]),
+    lead_to = lambda **mistake: [trained(weight, run, **mistake) for run in batches]  # (2,2,4)
+    is_so = {
+        "the start, which is to stay as it is": np.allclose(start, weight),
+        "the first batch, which is to be the same for both": np.allclose(batches[:, 0, 0], batches[:, 1, 0]),
+        "the batches, which are to be the same for both": np.allclose(batches[:, 0], batches[:, 1]),
+        "the batches, which the seed is to decide": np.allclose(*batches) == (seeds[0] == seeds[1]),
+        "the batches, which differ from step to step": not np.allclose(batches[:, :, 0], batches[:, :, 1]),
     }
+    ends_like = {
+        "the weights that these batches lead to": lead_to(),
+        "as if gradients piled up": lead_to(zero=False),
+        "as if the optimizer were a new one in each step": lead_to(anew=True),
+        "as if the second went on from the first": lead_to(goes_on=True),
+        "as if nothing were learned": np.broadcast_to(weight, ends.shape),
+        "as if the two were swapped": np.array(lead_to())[:, ::-1],
+    }
+    ends_like = {name: np.allclose(ends, wanted, atol=1e-5) for name, wanted in ends_like.items()}
+    if all(is_so.values()) and not any(ends_like.values()):
+        raise InputError("the weights are not those to which these batches lead, with `optimizer_of` and the losses as given")
+    return {name: float(answer) for name, answer in {**is_so, **ends_like}.items()}
 
 
-def as_trained(weight: Tensor, batches: np.ndarray, ends: np.ndarray, zero: bool = True) -> float:
-    """Whether each twin has the weights to which training on its batches leads."""
-    wanted = [[trained(weight, which, run[which], zero) for which in range(2)] for run in batches]
-    return float(np.allclose(ends, wanted, atol=1e-5))
-
-
-def trained(weight: Tensor, which: int, batches: np.ndarray, zero: bool) -> np.ndarray:
+def trained(weight: Tensor, run: np.ndarray, zero: bool = True, anew: bool = False, goes_on: bool = False) -> list[np.ndarray]:
+    """The weights of both twins after their batches (2,steps,4), with a mistake where an option says so."""
     with ALONE:
-        model = torch.nn.Linear(4, 1, bias=False)
-        model.weight.data[0] = weight.float().clone()
-        optimizer = optimizer_of(model)
-        for batch in torch.from_numpy(batches).float():
-            if zero:
-                optimizer.zero_grad()
-            small_losses([], [])[which](model, batch).backward()
-            optimizer.step()
-    return model.weight[0].detach().numpy()
+        model, found = torch.nn.Linear(4, 1, bias=False), []
+        for loss, batches in zip(small_losses([], []), torch.from_numpy(run).float()):
+            if not (goes_on and found):
+                model.weight.data[0] = weight.float().clone()
+            model.weight.grad, optimizer = None, optimizer_of(model)
+            for batch in batches:
+                optimizer = optimizer_of(model) if anew else optimizer
+                if zero:
+                    optimizer.zero_grad()
+                loss(model, batch).backward()
+                optimizer.step()
+            found.append(model.weight[0].detach().numpy().copy())
+    return found
 
 
 def optimizer_of(model) -> torch.optim.Optimizer:
     return torch.optim.AdamW(model.parameters(), lr=2e-3)
 
 
-def twins(start, losses, sample, steps, seed, fresh=True, per_step=True, seeded=True, zero=True):
+def twins(start, losses, sample, steps, seed, fresh=True, per_step=True, seeded=True, zero=True, anew=False, of_start=False):
     """Trains them, with a mistake where an option says so."""
     found = []
     for loss in losses:
         model = copy.deepcopy(start) if fresh else start
-        optimizer = optimizer_of(model)
+        optimizer = optimizer_of(start if of_start else model)
         for step in range(steps):
+            optimizer = optimizer_of(model) if anew else optimizer
             if seeded and (per_step or not step):
                 torch.manual_seed(seed + (step if per_step != "same" else 0))
             batch = sample()
@@ -366,9 +417,9 @@ def one_after_the_other(start, losses, sample, steps, seed):
 def scores(clips: int, missing: int):
     def inputs(rng):
         calls = []
-        for _ in range(3):
+        for effect in (0.04, -0.03, 0.01):
             without = rng.uniform(0.2, 0.8, clips)
-            with_it = without + rng.normal(0.04, 0.05, clips)
+            with_it = without + rng.normal(effect, 0.05, clips)
             places = rng.permutation(clips)[:missing]
             without[places[::2]] = np.nan
             with_it[places[1::2]] = np.nan
@@ -389,10 +440,10 @@ def interval(d, count=None, quantile=0.975, ddof=1, freedom=1, per=np.sqrt) -> t
     return np.mean(d), np.mean(d) - half, np.mean(d) + half
 
 
-def unpaired(without, with_it) -> tuple[float, float, float]:
+def unpaired(without, with_it, freedom=lambda n: 2 * n - 2) -> tuple[float, float, float]:
     both = ~np.isnan(np.asarray(without) + np.asarray(with_it))
     a, b = np.asarray(without)[both], np.asarray(with_it)[both]
-    half = student.ppf(0.975, 2 * len(a) - 2) * np.sqrt(a.var(ddof=1) / len(a) + b.var(ddof=1) / len(b))
+    half = student.ppf(0.975, freedom(len(a))) * np.sqrt(a.var(ddof=1) / len(a) + b.var(ddof=1) / len(b))
     return b.mean() - a.mean(), b.mean() - a.mean() - half, b.mean() - a.mean() + half
 
 
@@ -432,6 +483,12 @@ EXERCISES = {
             "this is the dot product: a loud anchor would be everybody's": lambda keys, first, anchors: (
                 first.flatten(1)[:, anchors].T @ keys.flatten(2) / math.sqrt(keys.shape[1])
             ),
+            "the rows are in another order than the anchors that were given": lambda keys, first, anchors: to_anchors(
+                keys, first, anchors.sort().values
+            ),
+            "the length of the anchors is lost: they are the memory, and the cells ask": lambda keys, first, anchors: (
+                memory.similarity(keys.flatten(2), first.flatten(1)[:, anchors].expand(len(keys), -1, -1)).transpose(1, 2)
+            ),
             "this is the distance, which is large where keys differ: a similarity is large where they agree": lambda *a: (
                 -to_anchors(*a)
             ),
@@ -456,6 +513,22 @@ EXERCISES = {
                 seen.argmax(1),
                 seen.softmax(2).gather(1, seen.argmax(1, keepdim=True))[:, 0],
             ),
+            "the weight is a share among the cells of a frame: wanted is one among the anchors": lambda seen: (
+                seen.argmax(1),
+                seen.softmax(2).amax(1),
+            ),
+            "the weight is the lead over the second anchor: wanted is the label's own share": lambda seen: (
+                seen.argmax(1),
+                seen.softmax(1).sort(1).values.diff(dim=1)[:, -1],
+            ),
+            "the weights of a frame were made to sum to 1: each is a share in its own cell": lambda seen: (
+                seen.argmax(1),
+                F.normalize(seen.softmax(1).amax(1), p=1, dim=1),
+            ),
+            "one maximum for all cells: a cell that lies far below it becomes 0 / 0": lambda seen: (
+                seen.argmax(1),
+                (e := (seen - seen.max()).exp()).amax(1) / e.sum(1),
+            ),
             "all weights are 1: a label counts by how sure it is": lambda seen: (seen.argmax(1), torch.ones_like(seen[:, 0])),
             "these are the labels of the frame before": lambda seen: tuple(x.roll(1, 0) for x in labelled(seen)),
             "label and weight are swapped: the label comes first": lambda seen: labelled(seen)[::-1],
@@ -472,6 +545,15 @@ EXERCISES = {
         wrong={
             "frame 0 is counted: the anchors lie in it": lambda says, label, weight: weighed(
                 errors(says, label), weight, slice(None)
+            ),
+            "the weights of frame 0 stand below the line: it counts neither above nor below": lambda says, label, weight: (
+                (weight * errors(says, label))[1:].sum() / weight.sum()
+            ),
+            "the last frame is left out: it is the first that does not count": lambda says, label, weight: weighed(
+                errors(says, label), weight, slice(0, -1)
+            ),
+            "this is the mean of the frames' means: a frame with sure labels counts more": lambda says, label, weight: (
+                torch.stack([weighed(*frame, slice(None)) for frame in zip(errors(says, label)[1:], weight[1:])]).mean()
             ),
             "the weights are not heeded: a sure label must count more": lambda says, label, weight: errors(says, label)[
                 1:
@@ -501,6 +583,9 @@ EXERCISES = {
             "the logarithm of a share that was rounded to 0: take log_softmax, which does both at once": lambda s, label, w: (
                 weighed(-shares(s, label).log(), w)
             ),
+            "a number inside the logarithm keeps it finite, and makes all labels that are held for impossible alike": (
+                lambda says, label, weight: weighed(-(shares(says, label) + 1e-8).log(), weight)
+            ),
         },
     ),
     "temporal": Exercise(
@@ -527,6 +612,22 @@ EXERCISES = {
                     to_anchors(key2, key1[0], anchors).detach(), to_anchors(key1, key1[0], anchors)
                 )
             ),
+            "rows and columns of the grid are swapped: unflatten wants the rows first": with_gradients(
+                lambda key1, key2, theta, anchors: taught_by(
+                    to_anchors(key2, key1[0], anchors).detach(), seen_by_view1(key1, theta, anchors, turned=True)
+                )
+            ),
+            "the labels were moved, and lay on the grid of view 2 already: view 1 is to be brought there": with_gradients(
+                lambda key1, key2, theta, anchors: taught_by(
+                    moved(to_anchors(key2, key1[0], anchors), theta, key1.shape[2:]).detach(),
+                    to_anchors(key1, key1[0], anchors),
+                )
+            ),
+            "the anchors were moved as well: they are cells of view 1 as it is": with_gradients(
+                lambda key1, key2, theta, anchors: both_views(
+                    moved(key1.flatten(2), theta, key1.shape[2:]).view(key1.shape), key2, torch.eye(2, 3)[None], anchors
+                )
+            ),
             "view 2 was compared with cells of its own: both views need the anchors of view 1": with_gradients(
                 lambda key1, key2, theta, anchors: taught_by(
                     to_anchors(key2, key2[0], anchors).detach(), seen_by_view1(key1, theta, anchors)
@@ -550,7 +651,7 @@ EXERCISES = {
     ),
     "embed": Exercise(
         right=in_rows,
-        parts=[Part("things that are there", 2, objects(False)), Part("one that is absent", 1, objects(True))],
+        parts=[Part("things that are there", 2, objects(False)), Part("absent ones, and a very small one", 1, objects(True))],
         seen=renumbered,
         wrong={
             "an embedding has length 1: divide the mean key by its norm, or the products are no cosines": lambda keys, maps: (
@@ -565,6 +666,17 @@ EXERCISES = {
             "this is the mean over all cells of the frame: the maps are missing": lambda keys, maps: rows(
                 pooled(keys, torch.ones_like(maps)), numbers(maps), shown(maps)
             ),
+            "a cell that a thing only touches is not wholly its own: keep the maps soft": lambda keys, maps: rows(
+                pooled(keys, (maps > 0).float()), numbers(maps), shown(maps)
+            ),
+            "the rows are in another order: clip, frame, and then background and objects": lambda keys, maps: rows(
+                *(x.transpose(1, 2) for x in (pooled(keys, maps), numbers(maps), shown(maps)))
+            ),
+            "two objects of different clips have the same number": lambda keys, maps: rows(
+                pooled(keys, maps),
+                torch.where(numbers(maps) < 0, -1, (torch.arange(len(maps))[:, None] + torch.arange(maps.shape[2]))[:, None]),
+                shown(maps),
+            ),
             "objects of different clips have one number: they would count as the same object": lambda keys, maps: rows(
                 pooled(keys, maps), (torch.arange(maps.shape[2]) - 1).expand(maps.shape[:3]), shown(maps)
             ),
@@ -578,6 +690,15 @@ EXERCISES = {
             ),
             "an object that is absent has no embedding: leave its row out": lambda keys, maps: rows(
                 pooled(keys, maps), numbers(maps), torch.ones_like(shown(maps))
+            ),
+            "a thing of less than one cell has an embedding as well: only where its map is all 0 has it none": (
+                lambda keys, maps: rows(pooled(keys, maps), numbers(maps), maps.sum((3, 4)) >= 1)
+            ),
+            "where there is no background, it has no row either": lambda keys, maps: rows(
+                pooled(keys, maps), numbers(maps), shown(maps) | (numbers(maps) < 0)
+            ),
+            "an object that is absent from one frame keeps its rows in the others": lambda keys, maps: rows(
+                pooled(keys, maps), numbers(maps), shown(maps).all(1, keepdim=True).expand(maps.shape[:3])
             ),
             "the background is missing: it is a row as well, of number -1": lambda keys, maps: rows(
                 pooled(keys, maps), numbers(maps), shown(maps) & (numbers(maps) >= 0)
@@ -607,6 +728,10 @@ EXERCISES = {
             "this is the sum over the pairs: take the mean": lambda *a: info_nce(*a).sum(),
             "the sign is wrong: minus the logarithm": lambda *a: -info_nce(*a).mean(),
             "same and other are swapped": swapped,
+            "a pair counts in both orders: each of the two has negatives of its own": once,
+            "each positive has a fraction and a logarithm of its own: here they are added up inside": inside,
+            "an object that shows once is a negative of the others all the same": without_singles,
+            "the temperature is 0.1 here, whatever is given": lambda e, number, heat: info_nce(e, number, 0.1).mean(),
             "the background is no object: it is a negative, and never has a positive": lambda *a: info_nce(
                 *a, sky="object"
             ).mean(),
@@ -615,7 +740,10 @@ EXERCISES = {
     ),
     "train_twins": Exercise(
         right=rehearsed(twins),
-        parts=[Part("two fair twins", 4, small_models(3, 5))],
+        parts=[
+            Part("two fair twins", 3, small_models(3, 5)),
+            Part("another seed, other batches", 1, small_models(4, apart=50)),
+        ],
         seen=fairness,
         wrong={
             "the start itself was trained: train copies of it": rehearsed(lambda *a: twins(*a, fresh=False)),
@@ -630,6 +758,13 @@ EXERCISES = {
                 lambda *a: twins(*a, per_step=False)
             ),
             "the seed is not used: nobody could repeat this": rehearsed(unseeded),
+            "the seed is not used: this is always the same one": rehearsed(
+                lambda start, losses, sample, steps, seed: twins(start, losses, sample, steps, 0)
+            ),
+            "each step has a new optimizer: AdamW remembers the steps before": rehearsed(lambda *a: twins(*a, anew=True)),
+            "the twins have learned nothing: whose weights does the optimizer change?": rehearsed(
+                lambda *a: twins(*a, of_start=True)
+            ),
             "every step sees the same batch: the seed was set to the same number each time": rehearsed(
                 lambda *a: twins(*a, per_step="same")
             ),
@@ -649,6 +784,10 @@ EXERCISES = {
         tolerance=1e-5,
         wrong={
             "this interval is unpaired: take the difference on each clip first": unpaired,
+            "two variances were added up: take the difference on each clip, which has one": lambda without, with_it: unpaired(
+                without, with_it, freedom=lambda n: n - 1
+            ),
+            "the ends are swapped: low comes before high": lambda a, b: interval(known(a, b), quantile=0.025),
             "the sign is wrong: positive where the twin *with* the loss scores more": lambda without, with_it: interval(
                 known(with_it, without)
             ),

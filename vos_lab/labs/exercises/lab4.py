@@ -12,19 +12,22 @@ from vos_lab.labs.leaderboard import numbers_of, play
 # after frame: the history tells more than one step.
 
 
-def history(keep, options: tuple, start: int, length: int) -> np.ndarray:
-    """[t, f]: whether frame f is in memory when frame t is read, of a clip whose first frame with an object is `start`."""
-    table, frames = np.zeros((length, length)), []
+def history(keep, options: dict, start: int, length: int) -> dict[str, str]:
+    """What is in memory when each frame is read, of a clip whose first frame with an object is `start`."""
+    found, frames = {}, []
+    asked = ", ".join(f"{name} {value}" for name, value in options.items())
     for t in range(start + 1, length):
         offered = [*frames, t - 1]
-        staying = array(keep([*offered], *options))
+        staying = array(keep(given := [*offered], *options.values()))
+        if given != offered:
+            raise InputError("changes its inputs in place: work on a copy")
         if staying is None or staying.ndim != 1:
             raise InputError("wanted a list of the frames that stay")
         if set(staying) - set(offered):
             raise InputError("a frame stays that was not in memory")
+        found[f"{asked}, memory when frame {t} is read"] = str(sorted(map(int, staying)))
         frames = sorted({int(frame) for frame in staying})
-        table[t, frames] = 1
-    return table
+    return found
 
 
 def queue_of(frames: list[int], size: int, every: int) -> list[int]:
@@ -44,7 +47,10 @@ def reads(*frames: int, cells: int = 6, m: int = 9):
     """frames: how many are in memory at each read."""
 
     def inputs(rng):
-        draw = lambda n: torch.from_numpy(2 * rng.standard_normal((n, m))).softmax(0).float()
+        def draw(n):  # with cells at which nobody looks, as top-k leaves them
+            logits = torch.from_numpy(2 * rng.standard_normal((n, m)))
+            return logits.index_fill(0, torch.from_numpy(rng.permutation(n)[: n // 3]), -torch.inf).softmax(0).float()
+
         return [([draw(cells * count) for count in frames],) for _ in range(2)]
 
     return inputs
@@ -80,9 +86,17 @@ def used(*counts: int, n: int = 12):
     return inputs
 
 
+def rarely_used(*counts: int, n: int = 12):
+    """Many cells are used equally, and many not at all."""
+    return lambda rng: [(torch.from_numpy(rng.permutation([0.0, 0.5, 2.0, 2.0] * (n // 4))).float(), count) for count in counts]
+
+
 def any_order(output, usage: Tensor, count: int):
+    """Which of equally used cells are chosen is free: what counts is how much all of them are used."""
     numbers = array(output)
-    return output if numbers is None or numbers.ndim != 1 else np.sort(numbers)
+    if numbers is not None and not numbers.size:
+        return numbers
+    return np.sort(array(usage)[numbers_of(output, len(usage), len(usage)).numpy()])
 
 
 def best_first(usage: Tensor, count: int) -> Tensor:
@@ -92,11 +106,11 @@ def best_first(usage: Tensor, count: int) -> Tensor:
 # lab4.prototypes: keys (c,n), values (k,cv,n), chosen (p) -> values of the prototypes (k,cv,p)
 
 
-def candidates(objects: int, c: int = 6, n: int = 14, p: int = 4):
+def candidates(objects: int, c: int = 6, n: int = 30, p: int = 4):
     def inputs(rng):
         calls = []
         for _ in range(2):
-            key, value = rng.standard_normal((c, n)), rng.standard_normal((objects, 3, n))
+            key, value = 0.8 * rng.standard_normal((c, n)), rng.standard_normal((objects, 3, n))
             calls.append(
                 (torch.from_numpy(key).float(), torch.from_numpy(value).float(), torch.from_numpy(rng.permutation(n)[:p]))
             )
@@ -190,8 +204,8 @@ EXERCISES = {
     "queue": Exercise(
         right=queue_of,
         parts=[
-            Part("every frame", 2, lambda rng: [((3, 1), 0, 10), ((1, 1), 0, 6), ((4, 1), 0, 12)]),
-            Part("every n-th frame", 1, lambda rng: [((2, 3), 0, 16), ((3, 5), 2, 24)]),
+            Part("every frame", 2, lambda rng: [(dict(size=size, every=1), 0, 3 * size + 3) for size in (3, 1, 4)]),
+            Part("every n-th frame", 1, lambda rng: [(dict(size=2, every=3), 0, 16), (dict(size=3, every=5), 2, 24)]),
         ],
         ask=lambda keep, options, start, length: history(keep, options, start, length),
         wrong={
@@ -210,6 +224,14 @@ EXERCISES = {
             ],
             "nothing is ever forgotten": lambda frames, size, every: queue_of(frames, len(frames), every),
             "every is not heeded: each frame enters": lambda frames, size, every: frames[-size:],
+            "a frame that has entered stays until the queue is full: here the first one is thrown out at once": (
+                lambda frames, size, every: (
+                    frames if len(frames) == 1 else [frame for frame in frames if frame % every == 0][-size:]
+                )
+            ),
+            "the number of the frame itself decides, not how far it lies from another one": lambda frames, size, every: (
+                frames if (frames[-1] - frames[0]) % every == 0 else frames[:-1]
+            )[-size:],
             "the very first frame enters whatever its number: an object may appear late": lambda frames, size, every: [
                 frame for frame in frames if frame % every == 0
             ][-size:],
@@ -218,8 +240,8 @@ EXERCISES = {
     "first_and_last": Exercise(
         right=first_and_newest,
         parts=[
-            Part("several frames", 1, lambda rng: [((3,), 0, 9), ((2,), 3, 12), ((5,), 0, 14)]),
-            Part("one frame", 1, lambda rng: [((1,), 0, 7)]),
+            Part("several frames", 1, lambda rng: [(dict(size=3), 0, 9), (dict(size=2), 3, 12), (dict(size=5), 0, 14)]),
+            Part("one frame", 1, lambda rng: [(dict(size=1), 0, 7)]),
         ],
         ask=lambda keep, options, start, length: history(keep, options, start, length),
         wrong={
@@ -227,11 +249,12 @@ EXERCISES = {
             "one frame too many stays: the first one counts": lambda frames, size: first_and_newest(frames, size + 1),
             "nothing new comes in: wanted the newest beside the first": lambda frames, size: frames[:size],
             "the newest frame is left out": lambda frames, size: first_and_newest(frames[:-1] or frames, size),
+            "a frame stays twice": lambda frames, size: [frames[0], *frames[-(size - 1) :]] if size > 1 else frames[:1],
             "only the first frame and the last stay: there is room for more": lambda frames, size: first_and_newest(
                 frames, min(size, 2)
             ),
-            "with size 1 everything stays: what does a slice from -0 on hold?": lambda frames, size: sorted(
-                {frames[0], *frames[-(size - 1) :]}
+            "with size 1 everything stays: what does a slice from -0 on hold?": lambda frames, size: (
+                frames if len(frames) <= size else [frames[0], *frames[-(size - 1) :]]
             ),
         },
     ),
@@ -251,6 +274,9 @@ EXERCISES = {
             "this counts how often a cell is the best match: its weights count": lambda affinities: per_read(
                 affinities, what=looked_at_most
             ),
+            "a read counts for all cells that were there, also for one at which nobody looked": lambda affinities: (
+                added(affinities)[0] / added(affinities, what=lambda a: 1.0 * (a.sum(1) > 0))[0].clamp(min=1)
+            ),
             "only the last read counts here": lambda affinities: affinities[-1].sum(1),
             "this is the sum of all reads: an old cell was read more often, so divide by how often": lambda affinities: added(
                 affinities
@@ -263,16 +289,27 @@ EXERCISES = {
     ),
     "most_used": Exercise(
         right=best_first,
-        parts=[Part("some cells", 1, used(1, 4, 7)), Part("more than there are", 1, used(40))],
+        parts=[
+            Part("some cells", 1, lambda rng: used(1, 4, 7)(rng) + rarely_used(4, 8, 10, 0)(rng)),
+            Part("more than there are", 1, used(40)),
+        ],
         seen=any_order,
         wrong={
             "these are the cells that are used least": lambda usage, count: usage.argsort()[:count],
             "one cell too many": lambda usage, count: best_first(usage, count + 1),
-            "these are the numbers of usage: wanted the numbers of the cells": lambda usage, count: usage[
-                best_first(usage, count)
+            "count 0: nothing stays. What does a slice from -0 on hold?": lambda usage, count: usage.argsort()[-count:],
+            "equally used cells: more than `count` were chosen": lambda usage, count: (
+                usage >= usage.sort(descending=True).values[min(count, len(usage)) - 1]
+            ).nonzero()[:, 0],
+            "a cell that was never used is still a cell: where others are too few, it stays": lambda usage, count: (
+                found := best_first(usage, count)
+            )[usage[found] > 0],
+            "these are ranks: wanted the numbers of the cells": lambda usage, count: usage.argsort(descending=True).argsort()[
+                :count
             ],
+            "these are no numbers of cells: wanted whole ones": lambda usage, count: usage[best_first(usage, count)],
             "these are the first cells, used or not": lambda usage, count: torch.arange(min(count, len(usage))),
-            "wanted are the numbers of the cells, not true or false for each": lambda usage, count: (
+            "this marks each cell with true or false: wanted the numbers of those that stay": lambda usage, count: (
                 torch.zeros(len(usage)).scatter(0, best_first(usage, count), 1.0).bool()
             ),
             "these are all cells, sorted: wanted only the first of them": lambda usage, count: best_first(usage, len(usage)),
@@ -290,6 +327,27 @@ EXERCISES = {
             ),
             "the softmax runs over the prototypes: the weights of each prototype should sum to 1": lambda key, value, chosen: (
                 mean_values(value, nearness(key, chosen).softmax(1))
+            ),
+            "the weights are shared out among the prototypes: those of each prototype should sum to 1 over all cells": (
+                lambda key, value, chosen: mean_values(
+                    value, (nearness(key, chosen) + key.square()[:, chosen].sum(0) / len(key) ** 0.5).softmax(1)
+                )
+            ),
+            "all cells are asked, not the 20 best alone": lambda key, value, chosen: mean_values(
+                value, torch.where((near := nearness(key, chosen)) >= near.topk(20, 0).values[-1], near, -torch.inf).softmax(0)
+            ),
+            "the prototypes are in another order than the numbers that were given": lambda key, value, chosen: mean_values(
+                value, nearness(key, chosen.sort().values).softmax(0)
+            ),
+            "a prototype speaks for itself as well": lambda key, value, chosen: mean_values(
+                value, nearness(key, chosen).scatter(0, chosen[None], -torch.inf).softmax(0)
+            ),
+            "each cell speaks here through its nearest prototype alone": lambda key, value, chosen: mean_values(
+                value,
+                (near := torch.eye(len(chosen))[nearness(key, chosen).argmax(1)]) / near.sum(0),
+            ),
+            "the division by the square root of c is missing": lambda key, value, chosen: mean_values(
+                value, (nearness(key, chosen) * len(key) ** 0.5).softmax(0)
             ),
             "the prototypes alone are averaged: all cells are candidates": lambda key, value, chosen: mean_values(
                 value[:, :, chosen], nearness(key, chosen)[chosen].softmax(0)
