@@ -31,6 +31,8 @@ class Colour(nn.Module):
     stride = 8  # pixels per cell
     matching = {"kind": "l2", "top_k": 20}
     policy = FirstAndLast()
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, surroundings: float = 1.0, edges: float = 1.0, place: float = 0.5, sharp: float = 32.0):
         super().__init__()
