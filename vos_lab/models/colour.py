@@ -28,6 +28,7 @@ class Colour(nn.Module):
     The numbers weigh these against each other; `sharp` scales them all, so that a better match takes more of the weight.
     """
 
+    precision = "fp32"
     stride = 8  # pixels per cell
     matching = {"kind": "l2", "top_k": 20}
     policy = FirstAndLast()

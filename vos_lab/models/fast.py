@@ -12,6 +12,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from ..errors import InputError
 from ..precision import has_bfloat16
 from .backbones import ResNet
+from .colour import Colour
 from .stcn import STCN
 from .xmem import XMem
 
@@ -21,7 +22,7 @@ STRIP = 2**22  # numbers that `Winograd` holds per strip of a picture: 16 MB
 DECISIVE = ("key_proj", "shrinkage_proj", "selection_proj", "decoder.pred")  # what is compared, and where the mask's edge falls
 
 
-def faster(model: STCN | XMem, precision: str | None = None) -> STCN | XMem:
+def faster(model: Colour | STCN | XMem, precision: str | None = None) -> Colour | STCN | XMem:
     """A copy of an STCN or XMem for tracking alone: it cannot be trained, and later changes of the model do not reach it.
 
     precision: "fp32", or "bf16" for masks that differ in few pixels; the model's own unless given. Raises InputError for
@@ -29,7 +30,7 @@ def faster(model: STCN | XMem, precision: str | None = None) -> STCN | XMem:
     """
     device = next(iter([*model.parameters(), *model.buffers()]), torch.zeros(())).device
     if precision is None:
-        precision = "bf16" if getattr(model, "precision", "fp32") == "auto" and has_bfloat16(device) else "fp32"
+        precision = "bf16" if model.precision == "auto" and has_bfloat16(device) else "fp32"
     if precision not in ("fp32", "bf16"):
         raise InputError(f"precision='{precision}' is unknown: choose fp32 or bf16")
     if precision == "bf16" and not has_bfloat16(device):
