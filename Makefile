@@ -12,6 +12,7 @@ lab: .venv/ready
 
 test: .venv/ready
 	$(BIN)/ruff check .
+	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
 
 test-long: .venv/ready

@@ -323,3 +323,9 @@ loud = {"decord", "matplotlib", "IPython", "jupyterlab", "ipywidgets", "anywidge
 assert not loud & set(sys.modules), loud & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_known_masks_are_the_masks_or_a_sentence(ball):
+    assert ball.known_masks is ball.masks
+    with pytest.raises(vl.InputError, match="clip 'mute' has no masks"):
+        _ = vl.Clip(ball.frames, name="mute").known_masks

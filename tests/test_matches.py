@@ -117,7 +117,7 @@ def test_wrong_matches_are_seen_as_such():
 def test_calibration_by_hand():
     errors = MatchErrors(torch.tensor([[0.0, 20.0, 3.0, torch.nan]]), torch.tensor([[0.95, 0.85, 0.05, 0.5]]))
     found = calibration([errors], 8)
-    assert found.count.tolist() == [1, 0, 0, 0, 0, 0, 0, 0, 1, 1]
+    assert found.cells.tolist() == [1, 0, 0, 0, 0, 0, 0, 0, 1, 1]
     assert found.correct[[0, 8, 9]].tolist() == [1, 0, 1]
     assert found.error == pytest.approx((0.95 + 0.85 + 0.05) / 3, abs=1e-6)
     with pytest.raises(InputError, match="nothing to measure"):

@@ -260,3 +260,9 @@ def test_a_budget_of_cells_is_kept_and_what_stays_is_what_was_chosen():
     for wrong in (torch.arange(9), torch.tensor([1, 1]), torch.tensor([99]), torch.tensor([-1])):
         with pytest.raises(vl.InputError, match="cells"):
             memory.CellBudget(20, lambda frames, usage, room, wrong=wrong: wrong).forget(bank, [4])
+
+
+def test_a_shrinkage_without_a_selection_is_refused():
+    bank, key = vl.MemoryBank("anisotropic"), torch.randn(1, 4, 2, 3)
+    with pytest.raises(vl.InputError, match="belong together"):
+        bank.write(0, key, torch.rand(1, 1, 2, 2, 3), shrinkage=torch.ones(1, 1, 2, 3))

@@ -18,7 +18,8 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).parent.parent
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = SETTINGS["project"]
 README = (ROOT / "README.md").read_text()
 # the name that is imported, where it is not the name of the package
 IMPORTED_AS = {"pillow": "PIL", "pyyaml": "yaml", "scikit-image": "skimage", "opencv-contrib-python-headless": "cv2"}
@@ -37,6 +38,13 @@ def test_conda_takes_its_packages_from_pyproject_and_adds_none():
     assert pip == "pip" and packages == {"pip": ["-e ."]}
     oldest = PROJECT["requires-python"].removeprefix(">=")
     assert [int(x) for x in python.removeprefix("python=").split(".")] >= [int(x) for x in oldest.split(".")]
+
+
+def test_what_mypy_is_told_of_single_modules_is_told_of_modules_that_are_there():
+    for override in SETTINGS["tool"]["mypy"]["overrides"]:
+        for module in [override["module"]] if isinstance(override["module"], str) else override["module"]:
+            path = ROOT / module.removesuffix(".*").replace(".", "/")
+            assert path.is_dir() if module.endswith(".*") else path.with_suffix(".py").is_file(), module
 
 
 def test_every_import_is_of_a_declared_package():

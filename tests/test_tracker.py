@@ -4,6 +4,7 @@ import torch
 
 import vos_lab as vl
 from vos_lab import memory
+from vos_lab.models import Model, SensoryModel
 
 
 @pytest.fixture(scope="module")
@@ -189,3 +190,16 @@ def test_misuse_is_explained(ball, colour, as_user):
         track.affinity(2, object_id=1)
     with pytest.raises(vl.InputError, match="record=True"):
         vl.Tracker(colour).run(ball).affinity(2)
+
+
+def test_anisotropic_matching_of_a_model_without_reach_is_refused_at_the_first_frame(ball, colour):
+    tracker = vl.Tracker(colour, kind="anisotropic")
+    with pytest.raises(vl.InputError, match="needs shrinkage and selection"):
+        tracker.start(ball.images()[0], one_hot(ball.masks[0], (3, 7)))
+
+
+@pytest.mark.parametrize("name, kind", [("colour", Model), ("stcn-tiny", Model), ("xmem-small", SensoryModel)])
+def test_each_model_has_what_a_tracker_needs(name, kind):
+    model = vl.load_model(name, weights=None if name == "colour" else "random")
+    assert isinstance(model, kind)
+    assert isinstance(model, SensoryModel) == (kind is SensoryModel)

@@ -98,7 +98,7 @@ def segment(args: argparse.Namespace) -> None:
     check_replaceable(out, args.input)
 
     track = Tracker(model).run(clip)
-    masks = resized(track.masks, clip.source_size)  # DAVIS wants them at the size of the files
+    masks = resized(track.masks, clip.source_size or clip.size)  # DAVIS wants them at the size of the files
     scores, comment = score_given(masks, truth, list(given), clip.name)
     with whole_folder(out) as draft:
         for name, mask in zip(clip.frame_names, masks):
@@ -305,21 +305,21 @@ def evaluate_trees(args: argparse.Namespace) -> None:
     out = args.out or args.predictions
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file: choose another --out")
-    scores = []
+    clips = []
     for name, predicted, true in progress(pairs, desc="scoring", unit="clip"):
         prediction, truth, sparse = matching_masks(predicted, true)
         try:
-            scores.append(evaluate(prediction, truth, davis=args.davis, sparse=sparse, name=name))
+            clips.append(evaluate(prediction, truth, davis=args.davis, sparse=sparse, name=name))
         except InputError as error:
             raise InputError(f"clip {name}: {error}") from None
-    scores = DatasetScores(scores)
+    scores = DatasetScores(clips)
     print(scores)
     with whole_file(out / "scores.csv") as draft, open(draft, "w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([["clip", "object", *HEADER[1:]], *scores.object_rows()])
     with whole_file(out / "scores.json") as draft:
         summary = {"J&F": scores.JF, "J": scores.J, "F": scores.F}
-        clips = {s.name: {"object_ids": s.object_ids, "J": number_or_null(s.j), "F": number_or_null(s.f)} for s in scores.clips}
-        draft.write_text(json.dumps({"mean": summary, "clips": clips}), encoding="utf-8")
+        each = {s.name: {"object_ids": s.object_ids, "J": number_or_null(s.j), "F": number_or_null(s.f)} for s in clips}
+        draft.write_text(json.dumps({"mean": summary, "clips": each}), encoding="utf-8")
     print(f"Wrote {out / 'scores.csv'} and {out / 'scores.json'} (J and F of each frame)")
 
 
@@ -337,8 +337,8 @@ def clip_pairs(predictions: Path, truth: Path, clips: list[str] | None) -> list[
         resolutions = [p for p in sorted((truth / "Annotations").iterdir()) if p.is_dir()]
         flat = any((p / "00000.png").exists() for p in resolutions)  # YouTube-VOS has no folder for the resolution
         if not flat and len(resolutions) != 1:
-            names = ", ".join(p.name for p in resolutions)
-            raise InputError(f"{truth / 'Annotations'} holds {names or 'nothing'}: name one of them as TRUTH")
+            found = ", ".join(p.name for p in resolutions)
+            raise InputError(f"{truth / 'Annotations'} holds {found or 'nothing'}: name one of them as TRUTH")
         truth = truth / "Annotations" if flat else resolutions[0]
     if any(truth.glob("*.png")):
         return [(truth.name, predictions, truth)]

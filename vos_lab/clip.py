@@ -49,7 +49,7 @@ class Clip:
     source_size: tuple[int, int] | None = None  # (H, W) of the files, before resizing
     left_out: frozenset[str] = frozenset()  # names of frames of the source that this clip does not have
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.frames.ndim != 4 or self.frames.shape[-1] != 3 or self.frames.dtype != np.uint8 or not len(self.frames):
             raise InputError(f"frames must be uint8 (T,H,W,3) with T >= 1, got {self.frames.dtype} {self.frames.shape}")
         if self.masks is not None and (self.masks.shape != self.frames.shape[:3] or self.masks.dtype != np.uint8):
@@ -69,6 +69,13 @@ class Clip:
     def object_ids(self) -> UInt8[np.ndarray, "k"]:
         """The ids in the masks, ascending, without background and void."""
         return mask_files.object_ids(self.masks) if self.masks is not None else np.zeros(0, dtype=np.uint8)
+
+    @property
+    def known_masks(self) -> UInt8[np.ndarray, "T H W"]:
+        """The masks, where it takes some. Raises InputError where there are none."""
+        if self.masks is None:
+            raise InputError(f"clip '{self.name}' has no masks: give at least one PNG for its first frame, masks= (--mask)")
+        return self.masks
 
     @property
     def size(self) -> tuple[int, int]:
@@ -189,7 +196,7 @@ class Clip:
                 Image.fromarray(frame).save(folder / f"{name}.jpg", quality=quality, subsampling=0)
         with whole_folder(Path(root, "Annotations", resolution, self.name)) as folder:  # empty where nothing is annotated
             for t in np.flatnonzero(self.annotated):
-                mask_files.write_mask(folder / f"{self.frame_names[t]}.png", self.masks[t])
+                mask_files.write_mask(folder / f"{self.frame_names[t]}.png", self.known_masks[t])
 
     def save_overlay(self, path: str | Path) -> None:
         """Write the clip with its masks painted over it, as .mp4 or .gif."""

@@ -12,7 +12,8 @@ OKABE_ITO = np.array(
 
 def colour_of(object_id: int) -> tuple[int, int, int]:
     """The colour of an object id from 1 on."""
-    return tuple(int(x) for x in OKABE_ITO[(object_id - 1) % len(OKABE_ITO)])
+    red, green, blue = OKABE_ITO[(object_id - 1) % len(OKABE_ITO)].tolist()
+    return red, green, blue
 
 
 def overlay(

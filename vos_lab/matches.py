@@ -54,7 +54,7 @@ def false_matches(
         torch.where(query, on_background, zero),
         torch.where(query, on_objects - on_own, zero).clamp(min=0),
     ]
-    return FalseMatches(*(kind.masked_fill(mixed, torch.nan) for kind in (sum(kinds), *kinds)))
+    return FalseMatches(*(kind.masked_fill(mixed, torch.nan) for kind in (torch.stack(kinds).sum(0), *kinds)))
 
 
 def mass(affinity: Float[Tensor, "*b n m"], chosen: Bool[Tensor, "*b n"]) -> Float[Tensor, "*b m"]:
@@ -125,7 +125,7 @@ def track_matches(
         background += int((labels[frame] == 0).sum())
         objects += int((labels[frame] > 0).sum())
     counts = torch.tensor([background + objects, background, objects, objects], dtype=torch.float64)
-    return TrackMatches(*(sums / counts).tolist(), background, objects)
+    return TrackMatches._make([*(sums / counts).tolist(), background, objects])
 
 
 KINDS = FalseMatches._fields[1:]
@@ -306,14 +306,15 @@ def accuracy(errors: list[MatchErrors], stride: int) -> Accuracy:
 
 
 class Calibration(NamedTuple):
-    """Does mass predict correctness? In each bin of confidence: its mean, the share of matches at most one cell off, how many.
+    """Does mass predict correctness? In each bin of confidence: its mean, the share of matches at most one cell off, how many
+    cells.
 
     error: mean over all matches of |confidence - share correct| of their bin (expected calibration error). nan in empty bins.
     """
 
     confidence: Float[Tensor, "bins"]
     correct: Float[Tensor, "bins"]
-    count: Integer[Tensor, "bins"]
+    cells: Integer[Tensor, "bins"]
     error: float
 
 

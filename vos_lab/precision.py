@@ -3,7 +3,6 @@
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
-from torch import nn
 
 
 def has_bfloat16(device: torch.device) -> bool:
@@ -14,7 +13,7 @@ def has_bfloat16(device: torch.device) -> bool:
     return device.type == "cpu" and check is not None and check()
 
 
-def fast(model: nn.Module, device: torch.device) -> AbstractContextManager:
+def fast(model: object, device: torch.device) -> AbstractContextManager:
     """Where a model says precision="auto", its convolutions run in bfloat16 if `has_bfloat16`; others run as they are."""
     if getattr(model, "precision", "fp32") == "auto" and has_bfloat16(device):
         return torch.autocast(device.type, torch.bfloat16)

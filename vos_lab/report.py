@@ -73,6 +73,6 @@ def worst_frames(clip: Clip, track: Track, scores: Scores, count: int = 4) -> tu
     row = int(np.nanargmin([np.nanmean(j) if not np.isnan(j).all() else np.inf for j in scores.j]))
     j = np.where(np.isnan(scores.j[row]), np.inf, scores.j[row])
     frames = np.sort(np.argsort(j)[: min(count, int(np.isfinite(j).sum()))])
-    both = np.concatenate([draw.overlay(clip.frames[frames], m[frames]) for m in (track.masks, clip.masks)])
+    both = np.concatenate([draw.overlay(clip.frames[frames], m[frames]) for m in (track.masks, clip.known_masks)])
     labels = [f"frame {t}: J {j[t]:.2f}" for t in frames] + [f"frame {t}: truth" for t in frames]
     return draw.contact_sheet(both, labels, columns=len(frames)), f"object {scores.object_ids[row]}"

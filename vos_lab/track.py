@@ -96,10 +96,10 @@ class Track:
         flat = position * cells + origins % cells  # (n,), in the frames that are needed, one after the other
         gather = lambda maps: torch.cat([x.flatten(2) for x in maps], 2)[:, :, flat]
         key = gather(self.keys[f] for f in frames.tolist())
-        if not self.reach:
+        consolidated = self._long_term(frame, object_id)[1]
+        if consolidated is None:
             return key, None
         shrinkage = gather(self.reach[f][0] for f in frames.tolist())
-        consolidated = self._long_term(frame, object_id)[1]
         shrinkage[:, :, len(origins) - consolidated.shape[2] :] = consolidated
         return key, shrinkage
 
@@ -113,5 +113,5 @@ class Track:
     def _long_term(self, frame: int, object_id: int | None) -> tuple[Int64[Tensor, "n"], Tensor | None]:
         by_object = self.long_term.get(frame)
         if not by_object:
-            return torch.zeros(0, dtype=torch.int64), torch.zeros(1, 1, 0)
+            return torch.zeros(0, dtype=torch.int64), torch.zeros(1, 1, 0) if self.reach else None
         return by_object[next(iter(by_object)) if object_id is None else object_id]

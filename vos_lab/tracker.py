@@ -3,11 +3,12 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int64, UInt8
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from . import memory
@@ -15,6 +16,7 @@ from .clip import Clip
 from .errors import InputError
 from .memory import MemoryBank, MotionPrior, Policy
 from .memory.motion import centres_of
+from .models import Model, SensoryModel
 from .models.aggregate import soft_aggregate
 from .precision import fast
 from .progress import progress
@@ -46,12 +48,12 @@ class Tracker:
 
     def __init__(
         self,
-        model: nn.Module,
+        model: Model | SensoryModel,
         policy: Policy | None = None,
         *,
         read: Callable = memory.read,
         prior: MotionPrior | None = None,
-        **matching,
+        **matching: Any,
     ):
         self.model = model
         self.policy = policy or model.policy
@@ -64,7 +66,6 @@ class Tracker:
             raise InputError(f"there is no option {', '.join(sorted(unknown))}: choose {', '.join(sorted(MATCHING))}")
         self.groups: list[Group] = []
         self.frame = -1
-        self._senses = hasattr(model, "first_sensory")
 
     @property
     def ids(self) -> list[int]:
@@ -109,24 +110,34 @@ class Tracker:
     def _read(self) -> Float[Tensor, "1 k cv h w"]:
         """What memory says about the current frame."""
         key = self._features.key
-        selection = self._features.selection if self.matching.get("kind") == "anisotropic" else None
-        options = {"reader": self.read, **self.matching}
-        return torch.cat([group.bank.read(key, selection, **options, **self._prior(group)) for group in self.groups], 1)
+        selection = self._reach()[1] if self.matching.get("kind") == "anisotropic" else None
+        said = [
+            group.bank.read(key, selection, reader=self.read, **self.matching, **self._prior(group)) for group in self.groups
+        ]
+        return torch.cat(said, 1)
+
+    def _reach(self) -> tuple[Float[Tensor, "1 1 h w"] | None, Float[Tensor, "1 c h w"] | None]:
+        """Shrinkage and selection of the current frame, where the model has them."""
+        return getattr(self._features, "shrinkage", None), getattr(self._features, "selection", None)
 
     def _prior(self, group: Group) -> dict[str, Float[Tensor, "1 n m"]]:
         if self.prior is None:
             return {}
-        size = tuple(self._features.key.shape[2:])
+        h, w = self._features.key.shape[2:]
         origins, shares = group.bank.content("origin"), group.bank.content("share")
-        return {"prior": self.prior.log_prior(origins, shares, group.centres, self.frame, size)}
+        return {"prior": self.prior.log_prior(origins, shares, group.centres, self.frame, (h, w))}
 
     def _decode(self, readout: Float[Tensor, "1 k cv h w"]) -> Float[Tensor, "1 k H W"]:
-        if not self._senses:
+        if not isinstance(self.model, SensoryModel):
             return self.model.decode(readout, self._features)
-        prob, sensed = self.model.decode(readout, self._features, torch.cat([group.sensory for group in self.groups], 1))
+        prob, sensed = self.model.decode(readout, self._features, self._sensory())
         for group, part in zip(self.groups, sensed.to(readout).split([len(group.ids) for group in self.groups], dim=1)):
             group.sensed = part
         return prob
+
+    def _sensory(self) -> Float[Tensor, "1 k cs h w"]:
+        """The sensory memory of all objects."""
+        return torch.cat([group.sensory for group in self.groups if group.sensory is not None], 1)
 
     @torch.no_grad()
     def add_objects(self, masks: Float[Tensor, "k H W"], ids: list[int] | None = None) -> Float[Tensor, "classes H W"]:
@@ -153,7 +164,7 @@ class Tracker:
             raise InputError(f"the masks of objects {ids} must not be empty: mark at least one pixel of each")
         free = (masks.sum(0) == 0).to(masks)  # (H,W): 1 where no new object is
         group = Group(list(ids), MemoryBank(self.matching.get("kind", "l2")))
-        if self._senses:
+        if isinstance(self.model, SensoryModel):
             group.sensory = self.model.first_sensory(self._features, len(ids))
         self.groups.append(group)
         return self._settle(torch.cat([self._prob[1:] * free, masks]))
@@ -187,8 +198,9 @@ class Tracker:
                     prob = self.add_objects(given, new)
             if record:
                 track.keys[t] = self._features.key.cpu()
-                if hasattr(self._features, "shrinkage"):
-                    track.reach[t] = self._features.shrinkage.cpu(), self._features.selection.cpu()
+                shrinkage, selection = self._reach()
+                if shrinkage is not None and selection is not None:
+                    track.reach[t] = shrinkage.cpu(), selection.cpu()
             masks[t] = self._to_ids(prob)
         track.seconds = time.perf_counter() - began
         return track
@@ -205,6 +217,8 @@ class Tracker:
         self._image = F.pad(image.to(parameter.device, exactly)[None], self._padding)  # (1,3,H',W')
         with fast(self.model, self._image.device):
             features = self.model.encode_key(self._image)
+        if self.matching.get("kind") == "anisotropic" and not hasattr(features, "selection"):
+            raise InputError("kind='anisotropic' needs shrinkage and selection, which this model has not: choose another kind")
         exact = {name: getattr(features, name).to(self._image) for name in MATCHED if hasattr(features, name)}
         self._features = features._replace(**exact)  # compared in full precision
 
@@ -243,17 +257,15 @@ class Tracker:
                 group.sensory = updated
 
     def _write(self, group: Group, value: Float[Tensor, "1 k cv h w"]) -> None:
-        reach = getattr(self._features, "shrinkage", None), getattr(self._features, "selection", None)
-        group.bank.write(self.frame, self._features.key, value, *reach, group.share)
+        group.bank.write(self.frame, self._features.key, value, *self._reach(), group.share)
 
     def _encode(self) -> tuple[Float[Tensor, "1 k cv h w"], Float[Tensor, "1 k cs h w"] | None]:
         """The current frame's values with its masks, and the sensory memory after their deep update where the model has one."""
         masks = F.pad(self._prob[None, 1:].to(self._image), self._padding)  # (1,k,H',W')
         with fast(self.model, masks.device):
-            if not self._senses:
+            if not isinstance(self.model, SensoryModel):
                 return self.model.encode_value(self._image, self._features, masks).to(masks), None
-            sensory = torch.cat([group.sensory for group in self.groups], 1)
-            values, sensory = self.model.encode_value(self._image, self._features, masks, sensory)
+            values, sensory = self.model.encode_value(self._image, self._features, masks, self._sensory())
         return values.to(masks), sensory.to(masks)
 
     def _to_ids(self, prob: Float[Tensor, "classes H W"]) -> UInt8[np.ndarray, "H W"]:
@@ -270,16 +282,14 @@ def long_term(bank: MemoryBank) -> tuple[Int64[Tensor, "n"], Float[Tensor, "1 1 
 
 def first_frames(clip: Clip) -> dict[int, int]:
     """The first annotated frame of each object, by id. Raises InputError where there is no object to follow."""
-    ids = clip.object_ids
-    if clip.masks is None:
-        raise InputError(f"clip '{clip.name}' has no masks: give at least one PNG for its first frame, masks= (--mask)")
+    masks, ids = clip.known_masks, clip.object_ids
     if not len(ids):
         raise InputError(f"the masks of clip '{clip.name}' are empty: mark at least one object, with an id from 1 to 254")
-    return {int(i): int((clip.masks == i).any((1, 2)).argmax()) for i in ids}
+    return {int(i): int((masks == i).any((1, 2)).argmax()) for i in ids}
 
 
 def appearing(clip: Clip, frame: int, first_seen: dict[int, int]) -> tuple[list[int], Float[Tensor, "k H W"]]:
     """The ids of the objects that `frame` is the first to show, and their masks; first_seen: from `first_frames`."""
     new = [i for i, seen in first_seen.items() if seen == frame]
-    masks = clip.masks[frame] == np.array(new, dtype=np.uint8).reshape(-1, 1, 1)  # (k,H,W)
+    masks = clip.known_masks[frame] == np.array(new, dtype=np.uint8).reshape(-1, 1, 1)  # (k,H,W)
     return new, torch.from_numpy(masks).float()

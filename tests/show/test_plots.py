@@ -145,6 +145,12 @@ def test_an_overlay_goes_where_it_is_told(clip):
     assert figure._supxlabel is None  # the figure is the caller's, and so is its caption
 
 
+def test_an_overlay_in_a_part_of_a_figure_gives_the_figure(clip):
+    figure = plt.figure()
+    ax = figure.subfigures(1, 2)[0].subplots()
+    assert show.frame_overlay(clip, 0, ax=ax) is figure
+
+
 def test_a_contact_sheet_has_a_row_per_track_and_says_its_j(clip, track):
     figure = show.contact_sheet(clip, {"a": track, "b": track}, frames=[0, 4])
     assert titles(figure)[:2] == ["frame 0", "frame 4"]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vos_lab import World, load_model
+from vos_lab import Clip, InputError, World, load_model
 from vos_lab.show import TrainingPlot
 
 
@@ -32,3 +32,9 @@ def test_it_draws_the_losses_so_far_and_scores_the_clip_now_and_then(shown):
     line = plot.figure.axes[0].lines[0]
     assert np.allclose(line.get_ydata(), [1 / step for step in range(10, 60, 10)])
     assert plot.figure.axes[1].lines[0].get_xdata().tolist() == [10, 20, 40]
+
+
+def test_a_clip_without_masks_is_refused_before_the_training_begins():
+    clip = World(seed=1).clip(4, (64, 96), objects=1)
+    with pytest.raises(InputError, match="has no masks"):
+        TrainingPlot(Clip(clip.frames))

@@ -4,13 +4,13 @@
 from pathlib import Path
 
 import numpy as np
-from torch import nn
 
 from ..clip import Clip
 from ..datasets.world import World
 from ..errors import InputError
 from ..memory import EveryNth, Policy
 from ..metrics import evaluate, region_similarity, text_table
+from ..models import AnyModel
 from ..progress import progress
 from ..table import read_table, write_table
 from ..tracker import Tracker
@@ -48,7 +48,7 @@ def leave_and_return(seed: int, size: tuple[int, int], hidden: int) -> Clip:
     return drawn_out(World(seed, leaving=1.0, occlusion=0.0, camera=0.2, similarity=0.3).clip(48, size, objects=1), hidden)
 
 
-def measure(model: nn.Module, policy: Policy, clip: Clip, away: bool) -> dict[str, float]:
+def measure(model: AnyModel, policy: Policy, clip: Clip, away: bool) -> dict[str, float]:
     """J&F of a clip; where its object is away for a time also J before, the share of frame marked meanwhile, and J after."""
     masks = Tracker(model, policy).run(clip).masks
     scores = {"J&F": evaluate(masks, clip.masks).JF}
@@ -60,7 +60,7 @@ def measure(model: nn.Module, policy: Policy, clip: Clip, away: bool) -> dict[st
     return scores | {name: float(x) for name, x in phases.items()}
 
 
-def bench_away(model: nn.Module, count: int, size: tuple[int, int], hidden: int, length: int, table: Path) -> list[dict]:
+def bench_away(model: AnyModel, count: int, size: tuple[int, int], hidden: int, length: int, table: Path) -> list[dict]:
     """All policies on `count` clips that are away for `hidden` frames, and the two that remember most on as many of `length`
     frames: rows to the table (CSV), which grows clip by clip. What it holds already is not run again."""
     rows = read_rows(table)

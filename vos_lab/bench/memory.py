@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import psutil
 import torch
-from torch import nn
 
 from ..atomic import whole_file
 from ..clip import Clip
 from ..errors import InputError
 from ..memory import EveryNth, Fifo, FirstAndLast, Policy
 from ..metrics import frame_score
+from ..models import AnyModel
 from ..models.presets import LONG
 from ..progress import progress
 from ..table import read_table, write_table
@@ -37,7 +37,7 @@ def forth_and_back(clip: Clip, length: int) -> Iterator[int]:
         yield place if place < len(clip) else period - place
 
 
-def run_policy(model: nn.Module, policy: Policy, clip: Clip, lengths: tuple[int, ...], name: str) -> list[dict]:
+def run_policy(model: AnyModel, policy: Policy, clip: Clip, lengths: tuple[int, ...], name: str) -> list[dict]:
     """Track the clip forth and back; a row at each of these lengths (frames).
 
     accuracy: mean J&F of all frames so far · ms: processor time, all threads, mean per frame since the row before, F not
@@ -74,7 +74,7 @@ def run_policy(model: nn.Module, policy: Policy, clip: Clip, lengths: tuple[int,
     return rows
 
 
-def bench_memory(model: nn.Module, clip: Clip, length: int, growing: int, out: Path) -> list[dict]:
+def bench_memory(model: AnyModel, clip: Clip, length: int, growing: int, out: Path) -> list[dict]:
     """All policies on this clip: rows to OUT/memory.csv, policy by policy, and the figure to OUT/memory.png.
 
     length: frames for the policies whose memory is bounded; growing: for the one that remembers every frame.

@@ -2,15 +2,13 @@
 
 from pathlib import Path
 
-from torch import nn
-
 from .. import table as tables
 from ..clip import Clip
 from ..datasets.davis import DAVIS
 from ..datasets.world import World
 from ..memory import MotionPrior
 from ..metrics import evaluate, text_table
-from ..models import load_model
+from ..models import AnyModel, load_model
 from ..progress import progress
 from ..tracker import Tracker
 from ..training.experiment import interval, paired, values
@@ -32,7 +30,7 @@ def stress_clips(count: int, length: int = 24, size: tuple[int, int] = (240, 432
     return {group: [World(s, **knobs).clip(length, size, objects=objects) for s in seeds] for group, knobs in STRESS.items()}
 
 
-def bench_motion(models: dict[str, nn.Module], groups: dict[str, list[Clip]], table: Path) -> list[dict]:
+def bench_motion(models: dict[str, AnyModel], groups: dict[str, list[Clip]], table: Path) -> list[dict]:
     """J&F of each model with and without a `MotionPrior` on every clip: rows to the table (CSV), which grows clip by clip.
 
     What the table holds already is not run again.

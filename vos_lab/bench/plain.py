@@ -6,8 +6,9 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from torch import Tensor, nn
+from torch import Tensor
 
+from ..models import Model
 from ..models.aggregate import soft_aggregate
 
 
@@ -33,7 +34,7 @@ def plain_read(
 
 @torch.no_grad()
 def plain_tracking(
-    model: nn.Module, images: Float[Tensor, "t 3 H W"], masks: Float[Tensor, "k H W"], every: int = 5
+    model: Model, images: Float[Tensor, "t 3 H W"], masks: Float[Tensor, "k H W"], every: int = 5
 ) -> Iterator[Float[Tensor, "classes H W"]]:
     """STCN over a clip, frame by frame and object by object; only frames that are remembered get values."""
     keys, values = [], []

@@ -52,7 +52,8 @@ class Cloth:
         photo, parts = photograph(self.path), []
         room = min(photo.shape[0] / height, photo.shape[1] / width)  # source pixels per texel
         for _ in range(3):
-            step = min(room, math.exp(rng.uniform(*sorted((math.log(0.8), math.log(room))))))
+            least, most = sorted((math.log(0.8), math.log(room)))
+            step = min(room, math.exp(rng.uniform(least, most)))
             h, w = max(1, int(height * step)), max(1, int(width * step))
             top, left = rng.integers(photo.shape[0] - h + 1), rng.integers(photo.shape[1] - w + 1)
             parts.append(photo[top : top + h, left : left + w][:, :: rng.choice([-1, 1])])

@@ -12,7 +12,8 @@ Bend = Callable[[np.ndarray, np.ndarray], np.ndarray]  # times (n), points (n,h,
 
 def wander(rng: np.random.Generator, rate: float, d: int = 1, periods: tuple[int, int] = (14, 80)) -> Motion:
     """A smooth path (n,d), 0 at time 0: sine waves of random periods in frames, which move at `rate` per frame (RMS)."""
-    period = np.exp(rng.uniform(*np.log(periods), (3, 1)))
+    shortest, longest = np.log(periods)
+    period = np.exp(rng.uniform(shortest, longest, (3, 1)))
     phase, weight = rng.uniform(0, 2 * np.pi, (3, d)), rng.standard_normal((3, d))
     amplitude = rate * math.sqrt(2) * weight / np.linalg.norm(weight) * period / (2 * np.pi)
     at = lambda times: (amplitude * np.sin(2 * np.pi * times[:, None, None] / period + phase)).sum(1)

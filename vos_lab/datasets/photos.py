@@ -154,10 +154,9 @@ class Photos(Dataset):
             affines.append(torch.cat([matrix, -(matrix @ middle)[:, None]], 1))
             bent = rng.uniform() < self.thin_plate_p
             bends.append(thin_plate(rng, (height, width), self.bend)[1] if bent else torch.zeros_like(bends[0]))
-        affines, bends = torch.stack(affines), torch.stack(bends)                               # (T, 2, 3), (T, 16, 2)
         extent = (width / 2, height / 2)
 
-        pose = partial(warp_at, affines, knots, bends)
+        pose = partial(warp_at, torch.stack(affines), knots, torch.stack(bends))                # (T, 2, 3), (T, 16, 2)
         ids = torch.from_numpy(mask.astype(np.float32))[None]
         surface = Layer(pose, torch.cat([image, torch.ones(1, height, width)]), extent, name="photograph", endless=True)
         y, x = torch.meshgrid(*(torch.arange(n, dtype=torch.float32) for n in (height, width)), indexing="ij")
@@ -199,7 +198,7 @@ def find_pairs(root: Path, masks: Path | None) -> list[tuple[Path, Path]]:
     images = sorted(p for p in root.rglob("*") if p.suffix.lower() in endings)
     if not images:
         raise InputError(f"{root} holds no photographs: JPEGs with PNG masks beside them, or give the masks' folder as masks=")
-    mask_of: Callable[[Path], Path] = lambda p: p.with_suffix(".png") if beside else masks / f"{p.stem}.png"
+    mask_of: Callable[[Path], Path] = lambda p: p.with_suffix(".png") if masks is None else masks / f"{p.stem}.png"
     missing = [p for p in images if not mask_of(p).is_file()]
     if missing:
         raise InputError(f"{mask_of(missing[0])} does not exist: {missing[0].name} needs its mask ({len(missing)} are missing)")

@@ -10,6 +10,7 @@ import json
 import sys
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -97,8 +98,8 @@ def recipe_of(theme: Theme) -> str:
 
 def rendered_again(recipe: dict) -> Clip:
     """The clip of a recipe, without what moves no mask: light, blur and noise."""
-    world = World(**{name: tuple(x) if isinstance(x, list) else x for name, x in recipe["world"].items()})
-    return replace(world, lighting=0, blur=0, noise=0).clip(recipe["length"], tuple(recipe["size"]), recipe["objects"])
+    knobs: dict[str, Any] = {name: tuple(x) if isinstance(x, list) else x for name, x in recipe["world"].items()}
+    return replace(World(**knobs), lighting=0, blur=0, noise=0).clip(recipe["length"], tuple(recipe["size"]), recipe["objects"])
 
 
 def write(root: Path) -> None:
@@ -194,7 +195,7 @@ def write_photographs() -> None:
     from importlib.util import find_spec
 
     found = find_spec("skimage")
-    if found is None:
+    if found is None or not found.submodule_search_locations:
         raise InputError("scikit-image is not installed: `pip install scikit-image` brings the photographs")
     folder = Path(found.submodule_search_locations[0], "data")
     for name in PHOTOGRAPH_SOURCES:

@@ -4,13 +4,11 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
 from ..atomic import whole_file, whole_folder
 from ..clip import Clip
 from ..errors import InputError
 from ..masks import resized, write_mask
-from ..models import faster, load_model
+from ..models import AnyModel, faster, load_model
 from ..progress import progress
 from ..tracker import Tracker
 from .davis import DAVIS
@@ -46,7 +44,9 @@ def track_dataset(
         )
     network, out = faster(load_model(model, weights, state.device)), Path(out)
     if state.is_main_process:
-        content = f" {hashlib.sha256(Path(weights).read_bytes()).hexdigest()[:12]}" if Path(weights or "").is_file() else ""
+        content = ""
+        if weights and Path(weights).is_file():
+            content = f" {hashlib.sha256(Path(weights).read_bytes()).hexdigest()[:12]}"
         claim(out, f"{dataset} {model}{content}")
     state.wait_for_everyone()
     missing = [name for name in names if not (out / name).is_dir()]
@@ -59,7 +59,7 @@ def track_dataset(
         print(f"{len(names)} clips in {out}, {len(missing)} of them new")
 
 
-def write_track(folder: Path, clip: Clip, model: torch.nn.Module) -> None:
+def write_track(folder: Path, clip: Clip, model: AnyModel) -> None:
     """Whole or not at all: a clip that is there is finished."""
     masks = resized(Tracker(model).run(clip).masks, clip.source_size or clip.size)
     with whole_folder(folder) as draft:

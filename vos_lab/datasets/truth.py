@@ -143,8 +143,10 @@ class Truth:
         self.surfaces, self.times, self.layers = list(surfaces), np.asarray(times, dtype=np.float64), layers
         self.again = again
 
-    def __reduce__(self):
-        return remade, (None if self.again else self.surfaces, self.times, self.layers, self.again)
+    def __reduce__(self) -> tuple:
+        if self.again:
+            return remade, (self.again, self.times, self.layers)
+        return Truth, (self.surfaces, self.times, self.layers)
 
     def __len__(self) -> int:
         return len(self.times)
@@ -169,8 +171,8 @@ class Truth:
 
         Coordinates are given even where the point is hidden in b or outside its frame.
         """
-        points = torch.as_tensor(np.asarray(points, dtype=np.float64))
-        return self._follow(points, self._top(points, a), a, b)
+        asked = torch.as_tensor(np.asarray(points, dtype=np.float64))
+        return self._follow(asked, self._top(asked, a), a, b)
 
     def correspond(self, a: int, b: int) -> tuple[Float[np.ndarray, "H W 2"], Bool[np.ndarray, "H W"]]:
         """`follow` for every pixel of frame a: positions (x, y) in frame b and whether they can be seen there."""
@@ -234,6 +236,6 @@ class Truth:
         return top
 
 
-def remade(surfaces, times, layers, again) -> Truth:
+def remade(again: Callable[[], list[Layer]], times: np.ndarray, layers: np.ndarray) -> Truth:
     """A truth from its pickle: what moves in a world is made of functions, so the scene is built again from its seed."""
-    return Truth(again() if surfaces is None else surfaces, times, layers, again)
+    return Truth(again(), times, layers, again)

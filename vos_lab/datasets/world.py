@@ -4,6 +4,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from .textures import TEXTURES
 from .truth import Truth
 
 
-def knob(default: float | int, low: float | int, high: float | int, doc: str):
+def knob(default: float | int, low: float | int, high: float | int, doc: str) -> Any:
     """A dataclass field with a range and a sentence, for checks, widgets and reports."""
     return field(default=default, metadata={"low": low, "high": high, "doc": doc})
 
@@ -52,7 +53,7 @@ class World:
     shapes: tuple[str, ...] = SHAPES
     textures: tuple[str, ...] = TEXTURES
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, about in self.knobs().items():
             value = getattr(self, name)
             if not isinstance(value, (int, float)) or not about["low"] <= value <= about["high"]:

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -20,13 +21,13 @@ def accuracy(worlds: Sequence[World], length: int = 24, size: tuple[int, int] = 
     model, scores = load_model("colour"), []
     for world in worlds:
         clip = world.clip(length, size, objects, frames=range(0, length, 2))
-        found = evaluate(Tracker(model).run(clip).masks, clip.masks)
-        shown = (clip.masks == np.array(found.object_ids)[:, None, None, None]).any((2, 3))     # (k, T)
+        found = evaluate(Tracker(model).run(clip).masks, clip.known_masks)
+        shown = (clip.known_masks == np.array(found.object_ids)[:, None, None, None]).any((2, 3))     # (k, T)
         scores.append(float(np.nanmean(np.where(shown, (found.j + found.f) / 2, np.nan))))
     return scores
 
 
-def knob_table(knobs: Sequence[str], seeds: int, **clip) -> list[list]:
+def knob_table(knobs: Sequence[str], seeds: int, **clip: Any) -> list[list]:
     """A row per knob: its lowest, default and highest value and the mean accuracy at each, all others at their defaults."""
     about = World.knobs()
     standard = float(np.mean(accuracy([World(seed) for seed in range(seeds)], **clip)))
@@ -43,7 +44,7 @@ def copying_the_first_mask(seeds: int, length: int = 24, size: tuple[int, int] =
     """Mean J over objects and frames, first and last left out, of a prediction that never moves. Default knobs."""
     scores = []
     for seed in range(seeds):
-        masks = World(seed, blur=0, noise=0, lighting=0).clip(length, size, objects).masks      # these three move no mask
+        masks = World(seed, blur=0, noise=0, lighting=0).clip(length, size, objects).known_masks      # these three move no mask
         for k in range(1, objects + 1):
             truth = masks[1:-1] == k
             scores.append(region_similarity(truth, np.broadcast_to(masks[0] == k, truth.shape)).mean())

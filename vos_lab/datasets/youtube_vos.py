@@ -113,7 +113,7 @@ class YouTubeVOS(ClipFolders):
         the size of the clip. Raises InputError for valid and test, unless you hold all their masks: only the server does.
         """
         seen = self.seen_categories() if seen is None else seen
-        scores = {True: [], False: []}  # seen or not: (J, F) of each object
+        scores: dict[bool, list[tuple[float, float]]] = {True: [], False: []}  # seen or not: (J, F) of each object
         for name, ids, _ in self.checked(predictions):
             clip = self[name]
             if clip.frames.shape[:3] != ids.shape:
@@ -127,7 +127,7 @@ class YouTubeVOS(ClipFolders):
                         f"no mask of '{name}' is there after object {number} first appears, so that it cannot be scored here: "
                         f"send a submission to {SERVERS[self.year]}, or score clips of train"
                     )
-                truth, guess = clip.masks[later] == number, ids[later] == number
+                truth, guess = clip.known_masks[later] == number, ids[later] == number
                 j, f = region_similarity(truth, guess).mean(), contour_accuracy(truth, guess).mean()
                 scores[self.category(name, number) in seen].append((j, f))
         return GScore(*mean_pair(scores[True]), *mean_pair(scores[False]), len(scores[True]), len(scores[False]))
@@ -191,7 +191,8 @@ class GScore:
 
 def mean_pair(pairs: list[tuple[float, float]]) -> tuple[float, float]:
     """The mean of each column; nan where there is no row."""
-    return tuple(float(x) for x in np.mean(pairs, axis=0)) if pairs else (math.nan, math.nan)
+    j, f = np.mean(pairs, axis=0) if pairs else (math.nan, math.nan)
+    return float(j), float(f)
 
 
 def read_meta(path: Path) -> dict[str, dict[int, VideoObject]]:

@@ -1,5 +1,8 @@
 """What is remembered: a bank of memory cells for each group of objects."""
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from jaxtyping import Float, Int64, Num
 from torch import Tensor
@@ -78,8 +81,10 @@ class MemoryBank:
         entry = {"key": rows, "value": value[0].flatten(2).permute(2, 0, 1)}
         entry["origin"] = torch.arange(frame * len(rows), (frame + 1) * len(rows), device=rows.device)
         entry["usage"], entry["reads"] = torch.zeros_like(rows[:, 0]), torch.full_like(rows[:, 0], NO_READS)
-        if shrinkage is not None:
+        if shrinkage is not None and selection is not None:
             entry["shrinkage"], entry["selection"] = shrinkage.flatten(), selection[0].flatten(1).T
+        elif shrinkage is not None or selection is not None:
+            raise InputError("shrinkage and selection belong together: give both, or neither")
         if share is not None:
             entry["share"] = share[0].flatten(1).T
         slot = len(self.slots)
@@ -114,7 +119,12 @@ class MemoryBank:
         self._long = {name: x.clone() for name, x in long_term.items()}
 
     def read(
-        self, query_key: Float[Tensor, "1 c h w"], selection: Float[Tensor, "1 c h w"] | None = None, *, reader=read, **options
+        self,
+        query_key: Float[Tensor, "1 c h w"],
+        selection: Float[Tensor, "1 c h w"] | None = None,
+        *,
+        reader: Callable = read,
+        **options: Any,
     ) -> Float[Tensor, "1 k cv h w"]:
         """What the remembered values say about each query cell; options as for `memory.read` or the reader in its place."""
         if not self.slots:
@@ -147,13 +157,14 @@ class MemoryBank:
         chosen = (cells["usage"] / cells["reads"]).topk(min(prototypes, len(cells["key"]))).indices
         new = {name: cells[name][chosen] for name in cells if name != "value"}
         new["usage"], new["reads"] = torch.zeros_like(new["usage"]), torch.full_like(new["reads"], NO_READS)
-        options, contents = {}, [cells["value"].flatten(1)]
+        shrinkage, selection, contents = None, None, [cells["value"].flatten(1)]
         reaches = self.kind == "anisotropic"
         if reaches:
-            options = {"shrinkage": cells["shrinkage"][None, None], "selection": new["selection"].T[None]}
+            shrinkage, selection = cells["shrinkage"][None, None], new["selection"].T[None]
             contents.append(cells["shrinkage"][:, None])
         table = torch.cat(contents, 1).T[None, None]  # (1,1,k*cv + 1,n)
-        mean = read(cells["key"].T[None], new["key"].T[None], table, kind=self.kind, **options)[0, 0].T  # (prototypes,k*cv + 1)
+        keys = cells["key"].T[None], new["key"].T[None]
+        mean = read(*keys, table, kind=self.kind, shrinkage=shrinkage, selection=selection)[0, 0].T  # (prototypes,k*cv + 1)
         if reaches:
             new["shrinkage"], mean = mean[:, -1].contiguous(), mean[:, :-1]
         new["value"] = mean.unflatten(1, cells["value"].shape[1:])

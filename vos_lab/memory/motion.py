@@ -23,7 +23,7 @@ class MotionPrior:
     sigma: float | int = 4.0  # cells
     growth: float | int = 0.5  # cells per frame
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not (self.sigma > 0 and self.growth >= 0):
             raise InputError(f"sigma={self.sigma}, growth={self.growth}: wanted sigma above 0 and growth of 0 or more")
 

@@ -25,7 +25,7 @@ class EveryNth:
     every: int = 5
     include_last: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         at_least_one(every=self.every)
 
     def keep(self, frames: list[int]) -> list[int]:
@@ -40,7 +40,7 @@ class Fifo:
     size: int = 5
     every: int = 1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         at_least_one(size=self.size, every=self.every)
 
     def keep(self, frames: list[int]) -> list[int]:
@@ -72,7 +72,7 @@ class LongTerm:
     prototypes: int = 128
     max_long_term: int = 10_000
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         at_least_one(every=self.every, prototypes=self.prototypes)
         if not 2 <= self.min_working < self.max_working:
             raise InputError(

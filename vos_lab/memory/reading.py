@@ -151,7 +151,8 @@ def mean_of_all(tiles: Callable, table: Float[Tensor, "b n c"], usage: Float[Ten
 
     best: the highest logit of a query cell so far. Where a later tile has a higher one, what was summed before fades.
     """
-    best, total, mean = torch.finfo(table.dtype).min, 0.0, 0.0
+    best = table.new_full((1, 1, 1), torch.finfo(table.dtype).min)
+    total = mean = table.new_zeros(1, 1, 1)
     for tile, logits in tiles():
         higher = logits.detach().amax(1, keepdim=True).clamp(min=best)  # any constant will do here: it has no gradient
         fade = (best - higher).exp().mT  # (b,m,1)

@@ -28,9 +28,12 @@ class Colour(nn.Module):
     The numbers weigh these against each other; `sharp` scales them all, so that a better match takes more of the weight.
     """
 
+    precision = "fp32"
     stride = 8  # pixels per cell
     matching = {"kind": "l2", "top_k": 20}
     policy = FirstAndLast()
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, surroundings: float = 1.0, edges: float = 1.0, place: float = 0.5, sharp: float = 32.0):
         super().__init__()

@@ -1,6 +1,7 @@
 """faster: a copy of a model that only tracks. It finds the same masks sooner."""
 
 from copy import deepcopy
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float
@@ -11,6 +12,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from ..errors import InputError
 from ..precision import has_bfloat16
 from .backbones import ResNet
+from .colour import Colour
+from .stcn import STCN
+from .xmem import XMem
 
 STRIP = 2**22  # numbers that `Winograd` holds per strip of a picture: 16 MB
 
@@ -18,7 +22,7 @@ STRIP = 2**22  # numbers that `Winograd` holds per strip of a picture: 16 MB
 DECISIVE = ("key_proj", "shrinkage_proj", "selection_proj", "decoder.pred")  # what is compared, and where the mask's edge falls
 
 
-def faster(model: nn.Module, precision: str | None = None) -> nn.Module:
+def faster(model: Colour | STCN | XMem, precision: str | None = None) -> Colour | STCN | XMem:
     """A copy of an STCN or XMem for tracking alone: it cannot be trained, and later changes of the model do not reach it.
 
     precision: "fp32", or "bf16" for masks that differ in few pixels; the model's own unless given. Raises InputError for
@@ -26,7 +30,7 @@ def faster(model: nn.Module, precision: str | None = None) -> nn.Module:
     """
     device = next(iter([*model.parameters(), *model.buffers()]), torch.zeros(())).device
     if precision is None:
-        precision = "bf16" if getattr(model, "precision", "fp32") == "auto" and has_bfloat16(device) else "fp32"
+        precision = "bf16" if model.precision == "auto" and has_bfloat16(device) else "fp32"
     if precision not in ("fp32", "bf16"):
         raise InputError(f"precision='{precision}' is unknown: choose fp32 or bf16")
     if precision == "bf16" and not has_bfloat16(device):
@@ -35,7 +39,7 @@ def faster(model: nn.Module, precision: str | None = None) -> nn.Module:
     fold_norms(copy)
     copy.precision = "auto" if precision == "bf16" else "fp32"
     if precision == "bf16":  # stored as they are used, so that they are not rounded again in each frame
-        copy.to(torch.bfloat16, memory_format=torch.channels_last)
+        copy.to(torch.bfloat16).to(memory_format=torch.channels_last)
         for name in DECISIVE:
             parent, _, child = name.rpartition(".")
             if child in copy.get_submodule(parent)._modules:
@@ -50,7 +54,7 @@ def faster(model: nn.Module, precision: str | None = None) -> nn.Module:
 class InFloat32(nn.Module):
     """A convolution with all its digits among others in bfloat16."""
 
-    def __init__(self, conv: nn.Conv2d):
+    def __init__(self, conv: nn.Module):
         super().__init__()
         self.conv = deepcopy(conv).requires_grad_(False)
 
@@ -62,12 +66,10 @@ class InFloat32(nn.Module):
 def fold_norms(network: nn.Module) -> None:
     """Batch norm in evaluation mode is one factor and one offset per channel: they go into the convolution before it."""
     for parent in list(network.modules()):
-        before = None
-        for name, child in list(parent.named_children()):
-            if isinstance(child, nn.BatchNorm2d):
-                setattr(parent, before[0], fuse_conv_bn_eval(before[1], child))
-                setattr(parent, name, nn.Identity())
-            before = name, child
+        for (first, conv), (second, norm) in pairwise(list(parent.named_children())):
+            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                setattr(parent, first, fuse_conv_bn_eval(conv, norm))
+                setattr(parent, second, nn.Identity())
 
 
 def use_winograd(network: nn.Module, least: int = 128) -> None:
@@ -88,6 +90,11 @@ class Winograd(nn.Module):
     agrees with the usual way to about five digits.
     """
 
+    weight: Tensor  # (36,o,c)
+    bias: Tensor  # (o,)
+    pixels: Tensor  # (36,36)
+    results: Tensor  # (16,36)
+
     def __init__(self, conv: nn.Conv2d):
         super().__init__()
         # from and to values at the points 0, 1, -1, 2, -2 and infinity, along one side of a tile
@@ -101,8 +108,8 @@ class Winograd(nn.Module):
         transformed = torch.einsum("ij,joc->ioc", both_sides(weights), flat)  # (36,o,c)
         self.register_buffer("weight", transformed.to(conv.weight.dtype).contiguous())
         self.register_buffer("bias", torch.zeros(conv.out_channels) if conv.bias is None else conv.bias.detach())
-        self.register_buffer("pixels", both_sides(pixels).to(conv.weight.dtype))  # (36,36)
-        self.register_buffer("results", both_sides(results).to(conv.weight.dtype))  # (16,36)
+        self.register_buffer("pixels", both_sides(pixels).to(conv.weight.dtype))
+        self.register_buffer("results", both_sides(results).to(conv.weight.dtype))
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o h w"]:
         b, c, height, width = x.shape

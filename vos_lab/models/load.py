@@ -3,6 +3,7 @@
 import hashlib
 import re
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -49,11 +50,11 @@ XMEM_NAMES = [
 ]
 
 NAMES = {"stcn": STCN_NAMES, "xmem": XMEM_NAMES}
-PUBLISHED = {"stcn": STCN, "xmem": XMem}
+PUBLISHED: dict[str, type[STCN] | type[XMem]] = {"stcn": STCN, "xmem": XMem}
 TITLES = {"stcn": "STCN", "xmem": "XMem"}
 
 
-def load_model(name: str, weights: str | Path | None = None, device: str | torch.device = "cpu") -> nn.Module:
+def load_model(name: str, weights: str | Path | None = None, device: str | torch.device = "cpu") -> Colour | STCN | XMem:
     """A model in evaluation mode.
 
     name: "colour" (nothing trained), "stcn" and "xmem" (the published networks), or one whose weights ship (SHIPPED:
@@ -62,6 +63,7 @@ def load_model(name: str, weights: str | Path | None = None, device: str | torch
     where file and model do not fit, and where weights that ship were changed.
     """
     preset = SHIPPED.get(name, name)
+    model: Colour | STCN | XMem
     if name == "colour":
         if weights is not None:
             raise InputError("the model 'colour' has no weights: leave out weights=")
@@ -73,15 +75,10 @@ def load_model(name: str, weights: str | Path | None = None, device: str | torch
     elif weights is None and name not in SHIPPED:
         source = f"of {name}.pth, which its authors publish," if name in PUBLISHED else "that `vos-lab train` wrote"
         raise InputError(f"the model '{name}' needs weights= (--weights): the path {source} or 'random' to look at its parts")
-    elif preset in PUBLISHED:
-        model = published(Path(weights), preset)
     else:
         path = shipped_weights(name) if weights is None else Path(weights)
-        state = read_state(path)
-        with torch.device("meta"):
-            model = build(preset)
-        load_strictly(model, state, path, {name: name for name in state})
-    if getattr(model, "precision", "fp32") == "auto":
+        model = published(path, preset) if preset in PUBLISHED else trained(path, preset)
+    if model.precision == "auto":
         model.to(memory_format=torch.channels_last)  # convolutions are faster that way
     try:
         return model.to(device).eval()
@@ -99,19 +96,29 @@ def shipped_weights(name: str) -> Path:
         raise InputError(f"no weights ship for '{name}': choose {', '.join(SHIPPED)}, or give the path of a file")
     if not path.is_file():
         raise InputError(f"{path} is missing: clone the repository again, or give weights= (--weights) a path")
-    listed = dict(reversed(line.split()) for line in (SHIPPED_WEIGHTS / "SHA256SUMS").read_text().splitlines())
+    lines = (SHIPPED_WEIGHTS / "SHA256SUMS").read_text().splitlines()
+    listed = {file: digest for digest, file in map(str.split, lines)}
     if hashlib.sha256(path.read_bytes()).hexdigest() != listed[path.name]:
         raise InputError(f"{path} is not the file that ships (its SHA-256 differs): fetch it again, or name it with weights=")
     return path
 
 
-def random_model(preset: str, seed: int = 0) -> nn.Module:
+def random_model(preset: str, seed: int = 0) -> STCN | XMem:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return build(preset)
 
 
-def published(path: Path, kind: str) -> nn.Module:
+def trained(path: Path, preset: str) -> STCN | XMem:
+    """A file that `vos-lab train` wrote."""
+    state = read_state(path)
+    with torch.device("meta"):  # no memory and no random numbers for weights that are replaced at once
+        model = build(preset)
+    load_strictly(model, state, path, {name: name for name in state})
+    return model
+
+
+def published(path: Path, kind: str) -> STCN | XMem:
     """The published layout of "stcn" or "xmem"; depth and widths are read from the file."""
     in_file = read_state(path)
     is_xmem = "key_proj.d_proj.weight" in in_file
@@ -125,7 +132,7 @@ def published(path: Path, kind: str) -> nn.Module:
     try:
         blocks = {name.split(".")[2] for name in state if name.startswith("key_encoder.layer3.")}
         depth = {counts[2]: depth for depth, (_, counts) in DEPTHS.items()}[len(blocks)]
-        size = dict(key_depth=depth, key_channels=state["key_proj.weight"].shape[0])
+        size: dict[str, Any] = dict(key_depth=depth, key_channels=state["key_proj.weight"].shape[0])
         if kind == "stcn":
             size["value_channels"] = state["key_comp.weight"].shape[0]
         else:
@@ -139,7 +146,7 @@ def published(path: Path, kind: str) -> nn.Module:
         ) from None
     if first.shape[1] == 4:  # trained on single objects: a fifth input, the other objects' masks, that it does not see
         state["value_encoder.backbone.conv1.weight"] = torch.cat([first, torch.zeros_like(first[:, :1])], 1)
-    with torch.device("meta"):  # no memory and no random numbers for weights that are replaced at once
+    with torch.device("meta"):
         model = PUBLISHED[kind](**size)
     load_strictly(model, state, path, names)
     return model

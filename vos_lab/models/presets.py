@@ -1,6 +1,6 @@
 """The networks in other sizes: the same classes with other widths."""
 
-from torch import nn
+from typing import Any
 
 from ..errors import InputError
 from ..memory import LongTerm
@@ -18,7 +18,7 @@ SMALL = dict(
     pool=False,
 )
 LONG = LongTerm(every=5, min_working=3, max_working=6)  # on our clips as good as EveryNth(5), and it does not grow
-PRESETS = {
+PRESETS: dict[str, dict[str, Any]] = {
     "stcn": {},  # as published
     "stcn-single": dict(single_object=True),  # its first training stage
     "stcn-small": SMALL,
@@ -38,11 +38,12 @@ PRESETS = {
 }
 
 
-def build(name: str, **changes) -> nn.Module:
+def build(name: str, **changes: Any) -> STCN | XMem:
     """An untrained model of this name; changes: other arguments of STCN or XMem."""
     if name not in PRESETS:
         raise InputError(f"there is no preset '{name}': choose {', '.join(PRESETS)}")
-    model = (XMem if name.startswith("xmem") else STCN)(**{**PRESETS[name], **changes})
+    arguments = {**PRESETS[name], **changes}
+    model = XMem(**arguments) if name.startswith("xmem") else STCN(**arguments)
     if not PRESETS[name].get("pool", True):  # the small ones
         model.precision = "auto"
         model.policy = LONG

@@ -57,7 +57,7 @@ class STCN(nn.Module):
         fine, middle, deep = self.key_encoder.channels
         self.key_proj = conv3x3(deep, key_channels)
         nn.init.orthogonal_(self.key_proj.weight)
-        nn.init.zeros_(self.key_proj.bias)
+        self.key_proj.bias = nn.Parameter(torch.zeros(key_channels))
         self.key_comp = conv3x3(deep, value_channels)
         backbone = ResNet(value_depth, 4 if single_object else 5, bias=True, widths=value_widths, pool=pool)
         self.value_encoder = ValueEncoder(backbone, deep, value_channels)

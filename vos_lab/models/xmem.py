@@ -59,7 +59,7 @@ class XMem(nn.Module):
         self.shrinkage_proj = conv3x3(deep, 1)
         self.selection_proj = conv3x3(deep, key_channels)
         nn.init.orthogonal_(self.key_proj.weight)
-        nn.init.zeros_(self.key_proj.bias)
+        self.key_proj.bias = nn.Parameter(torch.zeros(key_channels))
         backbone = ResNet(value_depth, 4 if single_object else 5, widths=value_widths, pool=pool)
         self.value_encoder = ValueEncoder(backbone, deep, value_channels, sensory_channels)
         self.decoder = Decoder(deep, middle, fine, value_channels, sensory_channels, decoder_channels, self.stride)

@@ -81,7 +81,7 @@ def render(notebook: NotebookNode, path: Path) -> Shown:
         html=f"<style>{colours}</style>{soup}",
         title=heading.get_text().removesuffix("¶").strip() if heading else path.stem,
         summary=paragraph.get_text().strip() if paragraph else "",
-        widgets={model_id: state for model_id, state in alive.items() if soup.find(attrs={"data-widget": model_id})},
+        widgets={model_id: state for model_id, state in alive.items() if soup.select_one(f"[data-widget='{model_id}']")},
     )
 
 
@@ -135,8 +135,9 @@ def move_in(soup: BeautifulSoup, folder: Path) -> None:
     """Pictures and films on this disk become part of the page. InputError: something would be fetched from elsewhere."""
     for tag in soup.find_all(lambda tag: tag.name not in ("a", "area")):
         for name in FETCHED & tag.attrs.keys():
-            if not tag[name].startswith(("data:", "#")):
-                tag[name] = data_url_of(tag[name], folder)
+            address = str(tag[name])
+            if not address.startswith(("data:", "#")):
+                tag[name] = data_url_of(address, folder)
 
 
 def data_url_of(address: str, folder: Path) -> str:

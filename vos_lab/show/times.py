@@ -82,7 +82,8 @@ def cores() -> int:
 
 if __name__ == "__main__":
     try:
-        faults = main(*map(Path, sys.argv[1:3]), *sys.argv[3:])
+        folder, readme, *begins = sys.argv[1:]
+        faults = main(Path(folder), Path(readme), *begins)
     except InputError as error:
         sys.exit(str(error))
     if faults:

@@ -7,11 +7,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 from jaxtyping import UInt8
 from matplotlib.figure import Figure
-from torch import nn
 
 from ..clip import Clip
 from ..draw import overlay
 from ..metrics import evaluate
+from ..models import AnyModel
 from ..tracker import Tracker
 
 
@@ -23,18 +23,18 @@ class TrainingPlot:
 
     def __init__(self, clip: Clip, every: int = 50):
         self.clip, self.every = clip, every
-        self.losses: list[tuple[int, float]] = []
-        self.scores: list[tuple[int, float]] = []  # J of the clip
-        self.masks = np.zeros_like(clip.masks)
+        self.losses: list[Sequence[float | int]] = []  # (step, value)
+        self.scores: list[Sequence[float | int]] = []  # J of the clip
+        self.masks = np.zeros_like(clip.known_masks)
         self.figure: Figure | None = None
         self.place = None  # where in the notebook the picture stands
 
-    def __call__(self, record: dict[str, float | int], model: nn.Module) -> None:
+    def __call__(self, record: dict[str, float | int], model: AnyModel) -> None:
         if "total" in record:
             self.losses.append((record["step"], record["total"]))
         if record["step"] >= len(self.scores) * self.every:
             self.masks = Tracker(model).run(self.clip).masks
-            self.scores.append((record["step"], evaluate(self.masks, self.clip.masks).J["mean"]))
+            self.scores.append((record["step"], evaluate(self.masks, self.clip.known_masks).J["mean"]))
         self.draw()
 
     def draw(self) -> None:

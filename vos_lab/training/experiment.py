@@ -4,7 +4,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from torch import nn
 
 from .. import table as tables
 from ..clip import Clip
@@ -13,7 +12,7 @@ from ..datasets.world import World
 from ..errors import InputError
 from ..matches import accuracy, match_errors, track_matches
 from ..metrics import evaluate, text_table
-from ..models import load_model
+from ..models import AnyModel, load_model
 from ..progress import progress
 from ..tracker import Tracker
 from .config import Config, Stage, load_config, parsed, settings, typed
@@ -107,7 +106,7 @@ def scored_clips(experiment: Experiment, root: str, names: list[str] | None) -> 
     return found
 
 
-def measure(model: nn.Module, clip: Clip, every: int) -> dict[str, float]:
+def measure(model: AnyModel, clip: Clip, every: int) -> dict[str, float]:
     """J&F, false matches and, where truth is known, the accuracy of the matches at every n-th frame; nan where it is not."""
     track = Tracker(model).run(clip, record=True)
     scores = evaluate(track.masks, clip.masks)

@@ -20,6 +20,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from .. import __version__
 from ..atomic import whole_file
 from ..errors import InputError
+from ..models import AnyModel
 from ..models.presets import build
 from . import checkpoint
 from .config import Config
@@ -35,7 +36,7 @@ ANYWHERE = {  # settings that may change when a run goes on elsewhere: they do n
 }
 
 
-def train(config: Config, out: str | Path, watch: Callable[[dict, nn.Module], None] | None = None) -> Path:
+def train(config: Config, out: str | Path, watch: Callable[[dict, AnyModel], None] | None = None) -> Path:
     """Train into the folder `out`; go on where an interrupted run of the same config was. Returns the weights' path.
 
     out: config.yaml, log.jsonl, tensorboard/, checkpoint.pt and at the end NAME.safetensors (float16) with NAME.json, the facts

@@ -46,7 +46,8 @@ def before_after(
         raise InputError("pixels is empty: name at least one (x, y)")
     answers = {name: Answer(track, frame, masks, object_id) for name, track in tracks.items()}
     figure, axes = tiles(3 * len(pixels), clip.size, columns=3)
-    for (x, y), (query, *views) in zip(pixels, np.reshape(axes, (-1, 3))):
+    for i, (x, y) in enumerate(pixels):
+        query, *views = axes[3 * i : 3 * i + 3]
         show_picture(query, clip.frames[frame])
         mark_cell(query, *one.cell_at(x, y), one)
         query.set_title(f"frame {frame}: the cell at ({x}, {y}) asks", fontsize=10)
@@ -64,7 +65,8 @@ class Answer:
     """Where one model looked from a frame, and how much of that is false."""
 
     def __init__(self, track: Track, frame: int, masks: UInt8[np.ndarray, "T H W"] | None, object_id: int | None):
-        self.track, self.memory_frames = track, track.memory_frames(frame, object_id)
+        self.track, self.frames = track, recorded(track).frames
+        self.memory_frames = track.memory_frames(frame, object_id)
         self.masks = true_masks(track, masks)
         self.affinity = track.affinity(frame, object_id)  # (1,n,m)
         self.false = false_weight(track, frame, self.masks, object_id, self.affinity).total[0]  # (m,)
@@ -77,9 +79,9 @@ class Answer:
         weights = self.affinity[0, : len(self.memory_frames) * h * w, cell].view(-1, h, w).numpy()  # (t,h,w)
         at = int(weights.sum((1, 2)).argmax())
         t, weight = self.memory_frames[at], weights[at]
-        show_picture(ax, track.clip.frames[t], pale=True)
+        show_picture(ax, self.frames[t], pale=True)
         glass = magnifier(ax, *middle(track, int(weight.argmax())), 11 * track.stride)
-        show_picture(glass, track.clip.frames[t], pale=True)
+        show_picture(glass, self.frames[t], pale=True)
         for view in (ax, glass):
             outline(view, self.masks[t])
             show_heat(view, weight, track, max(float(weight.max()), 1e-12))

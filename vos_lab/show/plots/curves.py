@@ -126,7 +126,8 @@ def training_curves(runs: str | Path | dict[str, str | Path], names: list[str] |
         for (run, records), look in zip(logs.items(), SERIES):
             own = [(record["step"], record[name]) for record in records if name in record]
             if own:
-                draw_curve(ax, *map(np.array, zip(*own)), run, look)
+                steps, values = map(np.array, zip(*own))
+                draw_curve(ax, steps, values, run, look)
         ax.set(xlabel="step", title="loss (total)" if name == "total" else name)
         ax.grid(alpha=0.3)
     for ax in axes.flat[len(names) :]:

@@ -72,7 +72,7 @@ def contact_sheet(
             if masks is clip.masks:
                 note = "" if clip.annotated[t] else ": not annotated"
             else:
-                note = f": J {mean_j(clip.masks[t], masks[t]):.2f}" if clip.annotated[t] else ""
+                note = f": J {mean_j(clip.known_masks[t], masks[t]):.2f}" if clip.annotated[t] else ""
             ax.set_title(f"frame {t}{note}", fontsize=10)
     caption(figure, "Read from left to right; look for the first frame in which a colour leaves its object or goes to another.")
     return figure

@@ -1,7 +1,8 @@
 """Keys: how each cell describes itself."""
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -83,6 +84,6 @@ def chosen(track: Track, frames: list[int] | None) -> list[int]:
     return frames
 
 
-def outlined(track: Track, frame: int):
+def outlined(track: Track, frame: int) -> UInt8[np.ndarray, "H W 3"]:
     """A frame with the outlines that were found."""
-    return overlay(track.clip.frames[frame : frame + 1], track.masks[frame : frame + 1], opacity=0.0)[0]
+    return overlay(recorded(track).frames[frame : frame + 1], track.masks[frame : frame + 1], opacity=0.0)[0]

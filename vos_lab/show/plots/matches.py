@@ -1,5 +1,7 @@
 """Matches, right and wrong."""
 
+from typing import Any
+
 import matplotlib.patheffects as effects
 import numpy as np
 import torch
@@ -34,12 +36,12 @@ from .panels import (
     true_masks,
 )
 
-LINES = {  # how a match is drawn
+LINES: dict[str, dict[str, Any]] = {  # how a match is drawn
     "right": {"color": BLUE, "linestyle": "-", "marker": "o"},
     "wrong": {"color": VERMILLION, "linestyle": "--", "marker": "X"},
     "not known": {"color": "dimgrey", "linestyle": ":", "marker": "."},
 }
-KINDS = {  # of false matches: what is said of each, and how it is drawn
+KINDS: dict[str, tuple[str, str, str, dict[str, Any]]] = {  # of false matches: what is said of each, and how it is drawn
     "background_as_foreground": ("background looks at an object", VERMILLION, "/////", {"linestyle": "-", "marker": "o"}),
     "foreground_as_background": ("an object looks at background", BLUE, "\\\\\\\\\\", {"linestyle": "--", "marker": "s"}),
     "wrong_instance": ("an object looks at another object", PURPLE, "xxxxx", {"linestyle": "-.", "marker": "^"}),
@@ -138,7 +140,7 @@ def judged_by_place(
 ) -> list[str]:
     """Right where the match is at most one cell from the true place; not known where the other frame does not show that."""
     centres = matches.cell_centres(track)  # (m,2)
-    places, visible = track.clip.truth.follow(centres[cells].numpy(), frame, other)
+    places, visible = recorded(track).truth.follow(centres[cells].numpy(), frame, other)
     near = (centres[best] - torch.from_numpy(places)).norm(dim=1) <= track.stride
     return ["not known" if not seen else "right" if good else "wrong" for seen, good in zip(visible, near.tolist())]
 
@@ -256,14 +258,15 @@ def reliability(
     figure, ax = canvas(ax, (7, 6.4), words)
     ax.plot([0, 1], [0, 1], color="grey", linewidth=1, label="as sure as it is right")
     for (name, track), look in zip(named(tracks).items(), SERIES):
-        if recorded(track).truth is None:
+        truth = recorded(track).truth
+        if truth is None:
             raise InputError(f"the clip of track '{name}' has no truth: give a track of a rendered clip, as vl.World().clip()")
         asked = list(track.memory) if frames is None else frames
         check_frames(asked, list(track.memory))
-        errors = [matches.match_errors(track, track.clip.truth, t) for t in asked]
+        errors = [matches.match_errors(track, truth, t) for t in asked]
         found = matches.calibration(errors, track.stride, bins)
-        some = found.count > 0
-        x, y, count = found.confidence[some], found.correct[some], found.count[some]
+        some = found.cells > 0
+        x, y, count = found.confidence[some], found.correct[some], found.cells[some]
         ax.plot(x, y, color=look["color"], linestyle=look["linestyle"])
         label = f"{name}: off by {found.error:.2f} on average"
         ax.scatter(x, y, s=20 + 300 * count / count.sum(), color=look["color"], marker=look["marker"], label=label)

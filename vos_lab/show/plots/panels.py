@@ -1,6 +1,7 @@
 """What panels are made of: frames, heat over their cells, marks, captions."""
 
 import textwrap
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -18,7 +19,7 @@ from ...track import Track
 
 WIDTH = 12  # inches, of a figure as wide as a notebook
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, BLACK = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#000000"
-SERIES = 4 * [  # colour, line style and marker of the first line of a plot, of the second, and so on
+SERIES: list[dict[str, Any]] = 4 * [  # colour, line style and marker of the first line of a plot, of the second, and so on
     {"color": colour, "linestyle": style, "marker": marker, "markersize": 5}
     for colour, style, marker in zip(
         (BLUE, VERMILLION, GREEN, BLACK, PURPLE, ORANGE),
@@ -36,7 +37,7 @@ def caption(figure: Figure, words: str) -> None:
 def canvas(ax: Axes | None, size: tuple[float | int, float | int], words: str) -> tuple[Figure, Axes]:
     """A figure of one panel, size in inches (width, height), and its caption; or the panel that is given, as it is."""
     if ax is not None:
-        return ax.figure, ax
+        return ax.figure.figure, ax  # the whole figure, where ax stands in a part of it
     figure, ax = plt.subplots(figsize=size, layout="constrained")
     caption(figure, words)
     return figure, ax
@@ -87,7 +88,8 @@ def grid_extent(track: Track) -> tuple[int, int, int, int]:
 
 def grid_size(track: Track) -> tuple[int, int]:
     """Rows and columns of cells."""
-    return tuple(next(iter(track.keys.values())).shape[2:])
+    h, w = next(iter(track.keys.values())).shape[2:]
+    return h, w
 
 
 def mark_cell(ax: Axes, row: int, column: int, track: Track) -> None:

@@ -1,16 +1,17 @@
 """A tracker that has been through a clip and can be put back before any frame, with another memory."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...clip import Clip
 from ...errors import InputError
 from ...memory import MemoryBank, Policy
+from ...models.model import AnyModel, Features
 from ...progress import progress
 from ...tracker import Group, Tracker, appearing, first_frames
 
@@ -31,7 +32,7 @@ class Found(NamedTuple):
     """A frame the first time: image and features, the objects' probabilities, and the groups."""
 
     image: Tensor
-    features: tuple
+    features: Features
     prob: Float[Tensor, "classes H W"]
     groups: list[FoundGroup]
 
@@ -44,9 +45,10 @@ class Replay(Tracker):
     the first policy what was forgotten of them stays forgotten.
     """
 
-    def __init__(self, model: nn.Module, clip: Clip, policy: Policy | None = None, **matching):
+    def __init__(self, model: AnyModel, clip: Clip, policy: Policy | None = None, **matching: Any):
         super().__init__(model, policy, **matching)
-        self.clip, self.removed, self.first_policy = clip, set(), self.policy
+        self.clip, self.first_policy = clip, self.policy
+        self.removed: set[int] = set()
         self.first_seen = first_frames(clip)
         self.first = min(self.first_seen.values())  # the first frame with a mask
         self.found: dict[int, Found] = {}

@@ -10,13 +10,13 @@ import traitlets
 from jaxtyping import Bool, UInt8
 from matplotlib.figure import Figure
 from PIL import Image
-from torch import nn
 
 from ...clip import Clip
 from ...draw import overlay
 from ...errors import InputError
 from ...memory import EveryNth, Fifo, FirstAndLast
 from ...metrics import frame_score
+from ...models import AnyModel
 from ...models.presets import LONG
 from ...tracker import Tracker
 from .base import Widget, jpeg
@@ -62,7 +62,7 @@ class MemorySurgery(Widget, script="surgery.js", needs=("chart.js",)):
     progress = traitlets.Dict().tag(sync=True)  # of going on
     sheet = traitlets.Dict().tag(sync=True)  # the memory frame that is being repainted
 
-    def __init__(self, tracker: Tracker | nn.Module, clip: Clip, frame: int | None = None):
+    def __init__(self, tracker: Tracker | AnyModel, clip: Clip, frame: int | None = None):
         self.worker = Worker()
         if getattr(tracker, "prior", None) is not None:
             raise InputError("a tracker with a prior cannot be operated on yet: leave out prior=")
