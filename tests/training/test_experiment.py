@@ -42,6 +42,7 @@ def test_every_run_is_made_once_and_scored_on_every_group(small, tmp_path, monke
     assert rows[0]["clip"] == rows[3]["clip"] and rows[0]["J&F"] != rows[3]["J&F"]
     printed = capsys.readouterr().out
     assert "occlusion" in printed and "background_as_foreground - masks" in printed
+    assert "2 runs, trained in" in printed and table.with_suffix(".png").stat().st_size > 1000
 
     trained = []
     monkeypatch.setattr(module, "train", lambda config, out: trained.append(out.name) or train(config, out))
