@@ -5,6 +5,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from submissions import table
 
 FOLDER = Path(__file__).parents[2] / "notebooks" / "labs"
 SOURCES = sorted(FOLDER.glob("source/*/*.ipynb"))
@@ -49,3 +50,12 @@ def test_it_says_what_for_how_long_and_for_how_many_points(version):
 def test_its_cells_are_short(version):
     for cell in version.cells:
         assert cell.cell_type != "code" or len(cell.source.splitlines()) <= 16, cell.source
+
+
+@pytest.mark.parametrize("lab", ["lab1", "lab2", "lab3", "lab4"])
+def test_the_instructors_table_says_what_the_checks_give(lab):
+    told = (FOLDER / "README.md").read_text(encoding="utf-8").split(f"### Points of lab {lab[3]}")[1].split("\n#")[0]
+    for short, exercise in table(lab).items():
+        points = sum(part.points for part in exercise.parts)
+        parts = ", ".join(f"{part.title} ({part.points})" for part in exercise.parts) if len(exercise.parts) > 1 else ""
+        assert f"| {short} | {points} | {parts}" in told or f"{short}, " in told or f", {short} |" in told
