@@ -54,12 +54,12 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path, old):
 @pytest.mark.parametrize("write", [whole_file, whole_folder])
 def test_drafts_of_killed_processes_go_after_a_day(tmp_path, write):
     path = tmp_path / "x.txt"
-    old, young, other = (tmp_path / name for name in (".x.1.part.txt", ".x.2.part.txt", ".y.1.part.txt"))
+    old, young, other = (tmp_path / name for name in (".x.1.part.txt", ".x.2.part.txt", ".notes.part.txt"))
     if write is whole_folder:
-        old, young, other = (tmp_path / name for name in (".x.txt.1.part", ".x.txt.2.part", ".y.txt.1.part"))
+        old, young, other = (tmp_path / name for name in (".x.txt.1.part", ".x.txt.2.part", ".notes.part"))
     for draft in (old, young, other):
         draft.mkdir() if write is whole_folder else draft.touch()
-    for draft in (old, other):
+    for draft in (old, other):  # the other is somebody else's
         os.utime(draft, (0, 0))
     with write(path) as draft:
         draft.mkdir(exist_ok=True) if write is whole_folder else draft.touch()

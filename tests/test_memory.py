@@ -134,6 +134,21 @@ def test_what_a_prior_forbids_is_not_read(cells, tiled, top_k):
 
 
 @pytest.mark.parametrize("top_k", [None, 7])
+def test_a_cell_to_which_all_is_forbidden_reads_nothing(cells, tiled, top_k):
+    key, query, values = cells
+    prior = torch.zeros(1, 60, 17)
+    prior[:, :, 3] = -torch.inf
+    found = memory.read(key, query, values, top_k=top_k, prior=prior)
+    assert found[..., 3].isnan().all() and found[..., :3].isfinite().all() and found[..., 4:].isfinite().all()
+
+
+def test_reads_in_bfloat16_are_those_in_float32(cells, tiled):
+    key, query, values = (0.3 * x for x in cells)
+    low = memory.read(*(x.bfloat16() for x in (key, query, values)))
+    assert low.dtype == torch.bfloat16 and (low.float() - memory.read(key, query, values)).abs().max() < 0.02
+
+
+@pytest.mark.parametrize("top_k", [None, 7])
 def test_permuting_memory_changes_nothing(cells, top_k):
     key, query, values = cells
     order = torch.randperm(60)

@@ -1,13 +1,15 @@
 """Nothing is ever half-written: write beside, then rename."""
 
-import glob
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
+DRAFT = re.compile(r"\..+\.\d+\.part(\.[^.]*)?")  # .NAME.PROCESS.part.ENDING
 DAY = 24 * 3600  # seconds; no draft is written for so long
 
 
@@ -17,7 +19,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
-    sweep(path.parent, f".{path.stem}.", f".part{path.suffix}")
+    sweep(path.parent)
     try:
         yield draft
         os.replace(draft, path)
@@ -32,7 +34,7 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}.part")
     old = path.with_name(f".{path.name}.{os.getpid()}.old")
-    sweep(path.parent, f".{path.name}.", ".part")
+    sweep(path.parent)
     try:
         shutil.rmtree(draft, ignore_errors=True)  # of a process that was killed and had the same number
         draft.mkdir()
@@ -50,9 +52,10 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def sweep(folder: Path, begins: str, ends: str) -> None:
-    """Delete drafts that nobody writes any more, since their process was killed."""
-    for draft in folder.glob(f"{glob.escape(begins)}*{glob.escape(ends)}"):
+@cache
+def sweep(folder: Path) -> None:
+    """Delete drafts in it that nobody writes any more: their process was killed. Once per process, as a folder may be large."""
+    for draft in folder.glob(".*.part*"):
         with suppress(OSError):  # another process sweeps here too, or may not: no reason to stop
-            if time.time() - draft.stat().st_mtime > DAY:
+            if DRAFT.fullmatch(draft.name) and time.time() - draft.stat().st_mtime > DAY:
                 shutil.rmtree(draft) if draft.is_dir() else draft.unlink()

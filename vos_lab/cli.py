@@ -202,8 +202,8 @@ def add_experiment(commands) -> None:
     parser = commands.add_parser(
         "experiment",
         help="train variants of a model, several seeds each, and compare them",
-        description="Appends a row per run and clip to a table and prints it, summed up. What the table holds already is not "
-        "run again, and a run that was stopped goes on: the same command continues.",
+        description="Appends a row per run and clip to a table, prints it, summed up, and draws it beside the table. What the "
+        "table holds already is not run again, and a run that was stopped goes on: the same command continues.",
     )
     parser.add_argument("experiment", metavar="NAME", help="name of an experiment that ships, or a path to a YAML file")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings that differ: seeds=[0,1] clips=4")
@@ -215,12 +215,21 @@ def add_experiment(commands) -> None:
 
 
 def experiment(args: argparse.Namespace) -> None:
-    from .training.experiment import load_experiment, run_experiment
+    from importlib.util import find_spec
+
+    from .atomic import whole_file
+    from .training.experiment import load_experiment, read_table, run_experiment
 
     name = Path(args.experiment).stem
     out = args.out or Path("runs") / name
     settings = load_experiment(args.experiment, args.overrides)
-    run_experiment(settings, out, args.table or out / f"{name}.csv", args.root, args.clips)
+    table = args.table or out / f"{name}.csv"
+    run_experiment(settings, out, table, args.root, args.clips)
+    if len(settings.variants) > 1 and find_spec("matplotlib"):  # a bare machine that only trains may not have it
+        from .show import differences
+
+        with whole_file(table.with_suffix(".png")) as draft:
+            differences(read_table(table), settings.baseline).savefig(draft, dpi=100)
 
 
 def add_bench(commands) -> None:

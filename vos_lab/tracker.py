@@ -16,8 +16,8 @@ from .clip import Clip
 from .errors import InputError
 from .memory import MemoryBank, MotionPrior, Policy
 from .memory.motion import centres_of
-from .models import Model, SensoryModel
 from .models.aggregate import soft_aggregate
+from .models.model import AnyModel, senses
 from .precision import fast
 from .progress import progress
 from .track import Track
@@ -48,7 +48,7 @@ class Tracker:
 
     def __init__(
         self,
-        model: Model | SensoryModel,
+        model: AnyModel,
         policy: Policy | None = None,
         *,
         read: Callable = memory.read,
@@ -128,7 +128,7 @@ class Tracker:
         return {"prior": self.prior.log_prior(origins, shares, group.centres, self.frame, (h, w))}
 
     def _decode(self, readout: Float[Tensor, "1 k cv h w"]) -> Float[Tensor, "1 k H W"]:
-        if not isinstance(self.model, SensoryModel):
+        if not senses(self.model):
             return self.model.decode(readout, self._features)
         prob, sensed = self.model.decode(readout, self._features, self._sensory())
         for group, part in zip(self.groups, sensed.to(readout).split([len(group.ids) for group in self.groups], dim=1)):
@@ -164,7 +164,7 @@ class Tracker:
             raise InputError(f"the masks of objects {ids} must not be empty: mark at least one pixel of each")
         free = (masks.sum(0) == 0).to(masks)  # (H,W): 1 where no new object is
         group = Group(list(ids), MemoryBank(self.matching.get("kind", "l2")))
-        if isinstance(self.model, SensoryModel):
+        if senses(self.model):
             group.sensory = self.model.first_sensory(self._features, len(ids))
         self.groups.append(group)
         return self._settle(torch.cat([self._prob[1:] * free, masks]))
@@ -263,7 +263,7 @@ class Tracker:
         """The current frame's values with its masks, and the sensory memory after their deep update where the model has one."""
         masks = F.pad(self._prob[None, 1:].to(self._image), self._padding)  # (1,k,H',W')
         with fast(self.model, masks.device):
-            if not isinstance(self.model, SensoryModel):
+            if not senses(self.model):
                 return self.model.encode_value(self._image, self._features, masks).to(masks), None
             values, sensory = self.model.encode_value(self._image, self._features, masks, self._sensory())
         return values.to(masks), sensory.to(masks)

@@ -168,6 +168,7 @@ SWEEP = """async ([canvas, count]) => {
 }"""
 
 
+@pytest.mark.long
 def test_the_explorer_follows_the_hand(opened, tmp_path):
     """With the memory that is promised: 8 frames of 30x54 cells, 64 channels. How long it takes is printed, and not tested."""
     clip = vl.datasets.samples.load("walk")[::3]
@@ -178,13 +179,18 @@ def test_the_explorer_follows_the_hand(opened, tmp_path):
         strip = page.locator(".explorer .strip canvas").first
         page.wait_for_selector(".explorer .words:not(:empty)")
         page.wait_for_timeout(8000)  # it counts the other way round ahead
-        words = page.inner_text(".explorer .words")
-        told = {"hovering": page.evaluate(SWEEP, [query.element_handle(), 300])}
-        assert page.inner_text(".explorer .words") != words
-        told["the other way round"] = page.evaluate(SWEEP, [strip.element_handle(), 100])
+        told, words = {}, [page.inner_text(".explorer .words")]
+
+        def sweep(name: str, canvas, count: int) -> None:
+            told[name] = page.evaluate(SWEEP, [canvas.element_handle(), count])
+            words.append(page.inner_text(".explorer .words"))
+            assert words[-1] != words[-2], f"{name}: the words follow"
+
+        sweep("hovering", query, 300)
+        sweep("the other way round", strip, 100)
         query.hover()
         page.mouse.down()
-        told["dragging"] = page.evaluate(SWEEP, [query.element_handle(), 300])
+        sweep("dragging", query, 299)
         page.mouse.up()
     for name, waits in told.items():
         work, whole = (sorted(column) for column in zip(*waits))

@@ -56,6 +56,10 @@ def test_its_cells_are_short(version):
 def test_the_instructors_table_says_what_the_checks_give(lab):
     told = (FOLDER / "README.md").read_text(encoding="utf-8").split(f"### Points of lab {lab[3]}")[1].split("\n#")[0]
     for short, exercise in table(lab).items():
-        points = sum(part.points for part in exercise.parts)
-        parts = ", ".join(f"{part.title} ({part.points})" for part in exercise.parts) if len(exercise.parts) > 1 else ""
-        assert f"| {short} | {points} | {parts}" in told or f"{short}, " in told or f", {short} |" in told
+        points, parts = sum(part.points for part in exercise.parts), ""
+        if short in ("which_kind", "whose_fault"):  # share a row
+            assert f"| which_kind, whose_fault | {points} each |" in told
+            continue
+        if len(exercise.parts) > 1:
+            parts = ", ".join(f"{part.title} ({part.points})" for part in exercise.parts) + " |"
+        assert f"| {short} | {points} | {parts}" in told

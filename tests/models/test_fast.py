@@ -85,3 +85,12 @@ def test_masks_agree(precision):
 def test_another_precision_is_refused():
     with pytest.raises(vl.InputError, match="choose fp32 or bf16"):
         faster(vl.load_model("stcn-tiny", "random"), "int8")
+
+
+@pytest.mark.parametrize("precision", [None, "fp32", "bf16"])
+def test_a_model_that_is_no_network_stays_as_it_is(precision):
+    if precision == "bf16" and not has_bfloat16(CPU):
+        pytest.skip("no bfloat16")
+    clip = vl.datasets.samples.load("walk")[:3]
+    model = vl.load_model("colour")
+    assert (vl.Tracker(faster(model, precision)).run(clip).masks == vl.Tracker(model).run(clip).masks).all()

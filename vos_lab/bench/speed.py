@@ -81,6 +81,8 @@ def read_row(name: str, data: tuple, top_k: int | None, goal: tuple, repeats: in
 
 def published(frames: int, objects: int, device: torch.device) -> tuple[torch.nn.Module, Tensor, Tensor]:
     """STCN of published size with random weights, frames (t,3,480,864) and first masks (k,480,864), boxes."""
+    if not 3 <= frames <= 24:
+        raise InputError(f"frames={frames}: the sample clip has 3 to 24")
     images = F.interpolate(samples.load("walk").images(0, frames), (480, 864), mode="bilinear").to(device)
     masks = torch.zeros(objects, 480, 864, device=device)
     for k in range(objects):

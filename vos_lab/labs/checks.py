@@ -189,7 +189,9 @@ def kind(x: Any) -> str:
 
 
 def same_bits(one: Any, other: Any) -> bool:
-    """Whether two arguments are equal to the last bit; what holds no numbers is taken to be."""
+    """Whether two arguments are equal to the last bit; what holds neither numbers nor words is taken to be."""
+    if type(one) is not type(other):
+        return False
     if isinstance(one, (tuple, list)):
         return len(one) == len(other) and all(map(same_bits, one, other))
     if isinstance(one, (torch.Tensor, np.ndarray)):

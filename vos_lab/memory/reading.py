@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import islice
 from typing import Literal
 
 import torch
@@ -114,7 +115,8 @@ def read(
     """Values of all k objects, weighted by one affinity: `values @ affinity(similarity(...))`, in less memory and time.
 
     The affinity is never there as a whole, only a tile of it: some query cells, which do not see each other, by some memory
-    cells. Of each tile the read keeps a sum, or the best cells: so its time grows with memory, and its own memory does not.
+    cells. Of each tile the read keeps a sum, or the best cells: so its time grows with memory, and (without gradients, and with
+    values laid out as a MemoryBank has them) its own memory does not.
     usage: what each memory cell is given by all query cells together is added to it.
     """
     b, objects, channels, n = values.shape
@@ -134,7 +136,7 @@ def read(
             p = None if prior is None else prior.expand(b, n, m)[:, tile, part]
             yield tile, to_logits(similarity(memory_key[:, :, tile], query_key[:, :, part], kind, s, e), temperature, p)
 
-    for part in pieces(m, max(1, TILE // (b * min(n, TILE_CELLS)))):
+    for part in pieces(m, max(1, TILE // max(1, b * min(n, TILE_CELLS)))):
         if top_k is None or top_k >= n:
             readout[:, part] = mean_of_all(partial(tiles, part), table, usage)
         else:
@@ -151,19 +153,22 @@ def mean_of_all(tiles: Callable, table: Float[Tensor, "b n c"], usage: Float[Ten
 
     best: the highest logit of a query cell so far. Where a later tile has a higher one, what was summed before fades.
     """
-    best = table.new_full((1, 1, 1), torch.finfo(table.dtype).min)
-    total = mean = table.new_zeros(1, 1, 1)
+    lowest = torch.finfo(table.dtype).min
+    best = table.new_full((1, 1, 1), lowest)
+    total = summed = table.new_zeros(1, 1, 1)
     for tile, logits in tiles():
-        higher = logits.detach().amax(1, keepdim=True).clamp(min=best)  # any constant will do here: it has no gradient
+        higher = torch.maximum(best, logits.detach().amax(1, keepdim=True))  # any constant will do here: it has no gradient
         fade = (best - higher).exp().mT  # (b,m,1)
         weights = exp_below(logits, higher)  # (b,tile,m)
         total = fade * total + weights.sum(1)[:, :, None]  # (b,m,1)
-        mean = fade * mean + weights.mT @ table[:, tile]  # (b,m,c)
+        summed = fade * summed + weights.mT @ table[:, tile]  # (b,m,c)
         best = higher
+    total = total.masked_fill(best.mT == lowest, torch.nan)  # all of memory is forbidden: as 0 / 0
     if usage is not None:
-        for tile, logits in tiles():
-            usage[:, tile] += (exp_below(logits, best) @ (1 / total))[:, :, 0]
-    return mean / total  # fewer numbers to divide than weights
+        usage[:, tile] += (weights @ (1 / total))[:, :, 0]  # of the last tile they are at hand
+        for earlier, logits in islice(tiles(), -(-table.shape[1] // TILE_CELLS) - 1):
+            usage[:, earlier] += (exp_below(logits, best) @ (1 / total))[:, :, 0]
+    return summed / total  # fewer numbers to divide than weights
 
 
 def exp_below(logits: Float[Tensor, "b n m"], best: Float[Tensor, "b 1 m"]) -> Float[Tensor, "b n m"]:

@@ -24,18 +24,21 @@ DECISIVE = ("key_proj", "shrinkage_proj", "selection_proj", "decoder.pred")  # w
 
 def faster(model: Colour | STCN | XMem, precision: str | None = None) -> Colour | STCN | XMem:
     """A copy of an STCN or XMem for tracking alone: it cannot be trained, and later changes of the model do not reach it.
+    Of another model, a plain copy.
 
     precision: "fp32", or "bf16" for masks that differ in few pixels; the model's own unless given. Raises InputError for
     another one, and for bf16 where the hardware does not compute with it.
     """
     device = next(iter([*model.parameters(), *model.buffers()]), torch.zeros(())).device
     if precision is None:
-        precision = "bf16" if model.precision == "auto" and has_bfloat16(device) else "fp32"
+        precision = "bf16" if getattr(model, "precision", "fp32") == "auto" and has_bfloat16(device) else "fp32"
     if precision not in ("fp32", "bf16"):
         raise InputError(f"precision='{precision}' is unknown: choose fp32 or bf16")
     if precision == "bf16" and not has_bfloat16(device):
         raise InputError(f"this {device.type} does not compute in bfloat16: choose precision='fp32'")
     copy = deepcopy(model).eval().requires_grad_(False)
+    if not isinstance(copy, (STCN, XMem)):
+        return copy
     fold_norms(copy)
     copy.precision = "auto" if precision == "bf16" else "fp32"
     if precision == "bf16":  # stored as they are used, so that they are not rounded again in each frame

@@ -78,7 +78,7 @@ def load_model(name: str, weights: str | Path | None = None, device: str | torch
     else:
         path = shipped_weights(name) if weights is None else Path(weights)
         model = published(path, preset) if preset in PUBLISHED else trained(path, preset)
-    if model.precision == "auto":
+    if getattr(model, "precision", "fp32") == "auto":
         model.to(memory_format=torch.channels_last)  # convolutions are faster that way
     try:
         return model.to(device).eval()

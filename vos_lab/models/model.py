@@ -5,6 +5,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
+from typing_extensions import TypeIs  # in typing from Python 3.13 on; torch brings it
 
 from ..memory import Policy
 
@@ -85,3 +86,8 @@ class SensoryModel(HasKeys, Protocol):
 
 
 AnyModel = Model | SensoryModel
+
+
+def senses(model: AnyModel) -> TypeIs[SensoryModel]:
+    """Whether the model has a sensory memory."""
+    return hasattr(model, "first_sensory")

@@ -21,8 +21,8 @@ def main(folder: Path, readme: Path, *begins: str) -> list[str]:
     """Measure the notebooks of `folder`, those whose names begin so, and return a sentence for each that did not run, whose
     times stay as they were."""
     paths = [path for path in sorted(folder.glob("*.ipynb")) if path.name.startswith(begins or "")]
-    if not paths:
-        raise InputError(f"folder: '{folder}' holds no notebook{' ' + ', '.join(begins) if begins else ''}.")
+    if missing := [name for name in begins or [""] if not any(path.name.startswith(name) for path in paths)]:
+        raise InputError(f"folder: '{folder}' holds no notebook {', '.join(missing)}".rstrip() + ".")
     for path in paths:  # before any hour is spent
         time_line(notebook.read(path), path)
         with_minutes(readme.read_text(encoding="utf-8"), path.name, 0.0)

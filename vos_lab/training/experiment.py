@@ -1,13 +1,11 @@
 """Experiments: variants of one training, several seeds each, the same steps and data; one table that grows run by run."""
 
 from dataclasses import dataclass, field, replace
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
 from .. import table as tables
-from ..atomic import whole_file
 from ..clip import Clip
 from ..datasets.davis import DAVIS
 from ..datasets.world import World
@@ -61,8 +59,7 @@ def load_experiment(name: str | Path, overrides: list[str] | None = None) -> Exp
 
 
 def run_experiment(experiment: Experiment, out: Path, table: Path, root: str = "", clips: list[str] | None = None) -> None:
-    """Every run that the table does not hold yet: train in OUT/VARIANT-SEED, score, add its rows to the table (CSV), and draw
-    the differences beside it (PNG).
+    """Every run that the table does not hold yet: train in OUT/VARIANT-SEED, score, add its rows to the table (CSV).
 
     Seed by seed, so that an unfinished table compares all variants. root: of real clips (DAVIS), which are scored as well.
     Raises InputError where the table holds runs of another length, and for real clips that were trained on.
@@ -96,11 +93,6 @@ def run_experiment(experiment: Experiment, out: Path, table: Path, root: str = "
     print(text_table(*summary(rows, experiment.baseline)))
     hours = {(row["variant"], row["seed"]): row["hours"] for row in rows}
     print(f"{len(hours)} runs, trained in {sum(hours.values()):.1f} hours")
-    if find_spec("matplotlib"):  # a bare machine that only trains may not have it
-        from ..show import differences
-
-        with whole_file(table.with_suffix(".png")) as draft:
-            differences(rows, experiment.baseline).savefig(draft, dpi=100)
 
 
 def scored_clips(experiment: Experiment, root: str, names: list[str] | None) -> dict[str, list[Clip]]:

@@ -11,6 +11,7 @@ from .. import memory
 from ..losses import affinity_supervision, bootstrapped_cross_entropy, dice
 from ..matches import cell_labels
 from ..models.aggregate import soft_aggregate
+from ..models.model import senses
 from ..models.stcn import STCN, Features
 from ..models.xmem import XMem, XMemFeatures
 from .config import Config
@@ -39,7 +40,7 @@ class Rollout(nn.Module):
         super().__init__()
         self.model = model
         self.config = config
-        self.senses = hasattr(model, "first_sensory")
+        self.senses = senses(model)
         self.correspondence = Correspondence(model, config)
 
     def forward(
