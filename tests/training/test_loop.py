@@ -103,10 +103,12 @@ def test_kills_at_any_moment(undisturbed, tmp_path):
             try:
                 run.wait(timeout=whole * moments.uniform(0.3, 1.3))
                 assert run.returncode == 0
+                whole *= 0.95  # as many ends as kills, however busy the machine is by now
             except subprocess.TimeoutExpired:
                 run.kill()
                 run.wait()
                 kills += 1
+                whole *= 1.05
         assert same(truth, load_file(out / "stcn-small.safetensors"))
         if kills >= 100:
             break
