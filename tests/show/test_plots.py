@@ -400,7 +400,7 @@ def test_reliability_draws_the_calibration_of_each_track(rendered):
     figure = show.reliability(tracks, [3, 5], bins=4)
     for track, points in zip(tracks.values(), figure.axes[0].collections):
         found = matches.calibration([matches.match_errors(track, rendered.truth, t) for t in (3, 5)], 8, 4)
-        some = found.count > 0
+        some = found.cells > 0
         assert np.allclose(points.get_offsets(), torch.stack([found.confidence[some], found.correct[some]], 1), atol=1e-6)
     assert "diagonal" in words(figure)
     with pytest.raises(vl.InputError, match="bins=0"):
