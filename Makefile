@@ -5,7 +5,7 @@ LAB_OPTIONS ?=
 JOBS ?= 2
 BIN := .venv/bin
 
-.PHONY: lab test test-long site time-notebooks samples picture labs grade
+.PHONY: lab test test-long site time-notebooks address coverage mutants samples picture labs grade
 
 lab: .venv/ready
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_OPTIONS) notebooks/00_start_here.ipynb
@@ -26,6 +26,19 @@ site: .venv/ready
 # Runs notebooks in full and writes their minutes into them and into the README, on an idle machine; some: NOTEBOOKS="07 11".
 time-notebooks: .venv/ready
 	$(BIN)/python -m vos_lab.show.times notebooks README.md $(NOTEBOOKS)
+
+# Where this repository lies, for the links to Binder and Colab: make address REPOSITORY=you/vos_lab
+address: .venv/ready
+	$(BIN)/python -m vos_lab.show.address $(REPOSITORY) README.md notebooks/*.ipynb
+
+# How much of the code the tests run, and which small changes to its heart they notice (hours; goes on where it stopped).
+coverage: .venv/ready
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --cov=vos_lab --cov-report=term --cov-fail-under=90
+
+mutants: .venv/ready
+	$(BIN)/python -m pip install -q "mutmut>=3.8"
+	OMP_NUM_THREADS=1 $(BIN)/python -m mutmut run --max-children $(JOBS)
+	$(BIN)/python tests/mutants.py
 
 # Labs for a course (notebooks/labs/README.md): the students' versions, and the grades. make grade LAB=lab1 JOBS=4 FORCE=1
 labs: .venv/ready

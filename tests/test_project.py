@@ -7,10 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
 import yaml
 
-from vos_lab import cli
+from vos_lab import InputError, cli
+from vos_lab.show import address
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -102,3 +104,26 @@ def test_the_workflow_tries_the_oldest_and_the_newest():
     for package in oldest:
         name, version = package.split("==")
         assert version.startswith(wanted[name]), package
+
+
+def test_the_address_of_a_fork_goes_into_all_links_and_notebooks(tmp_path):
+    for path in (ROOT / "README.md", *(ROOT / "notebooks").glob("*.ipynb")):
+        (tmp_path / path.name).write_text(path.read_text())
+    address.write("you/a.fork", list(tmp_path.iterdir()))
+    for path in tmp_path.iterdir():
+        text = path.read_text()
+        assert "you/a.fork" in text and "OWNER/" not in text
+        if path.suffix == ".ipynb":
+            nbformat.validate(nbformat.reads(text, as_version=4))
+    assert (tmp_path / "README.md").read_text().count("you/a.fork") == 2
+    address.write("again/vos_lab", list(tmp_path.iterdir()))
+    assert all("you/a.fork" not in path.read_text() for path in tmp_path.iterdir())
+
+
+def test_what_is_no_address_is_refused_and_nothing_is_written(tmp_path):
+    (tmp_path / "a.md").write_text("git+https://github.com/OWNER/vos_lab")
+    (tmp_path / "b.md").write_text("no link")
+    for repository, files, says in (("https://x.y", ["a.md"], "wanted OWNER/NAME"), ("a/b", ["a.md", "b.md"], "b.md: no link")):
+        with pytest.raises(InputError, match=says):
+            address.write(repository, [tmp_path / name for name in files])
+    assert "OWNER" in (tmp_path / "a.md").read_text()

@@ -47,3 +47,6 @@ def test_all_that_the_package_reads_is_in_it(installed):
     here = {p.relative_to(ROOT) for p in (ROOT / "vos_lab").rglob("*") if p.is_file() and "__pycache__" not in p.parts}
     there = {p.relative_to(installed) for p in (installed / "vos_lab").rglob("*") if p.is_file() and p.suffix != ".pyc"}
     assert here == there
+    for folder in ("samples", "weights", "results"):
+        here = {p.name for p in (ROOT / "data" / folder).iterdir()}
+        assert here == {p.name for p in (installed / "vos_lab_data" / folder).iterdir()}, folder

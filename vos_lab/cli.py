@@ -206,7 +206,7 @@ def add_experiment(commands) -> None:
         "table holds already is not run again, and a run that was stopped goes on: the same command continues.",
     )
     parser.add_argument("experiment", metavar="NAME", help="name of an experiment that ships, or a path to a YAML file")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings that differ: seeds=[0,1] clips=4")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings that differ: seeds=[0,1] only=[masks,all]")
     parser.add_argument("--out", type=Path, help="folder of the runs; runs/NAME unless given")
     parser.add_argument("--table", type=Path, help="CSV file; OUT/NAME.csv unless given")
     parser.add_argument("--root", default="", help="folder of DAVIS, whose training clips are scored as well")

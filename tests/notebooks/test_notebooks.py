@@ -1,9 +1,13 @@
 """Every notebook runs top to bottom in fast mode, from its own folder, as `Restart and run all` does."""
 
+import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 
 import nbformat
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 from nbclient import NotebookClient
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
@@ -50,3 +54,19 @@ def test_its_cells_are_short_and_its_images_have_a_text_alternative(notebook):
             assert len(cell.source.splitlines()) <= 16, cell.source
         else:
             assert "![](" not in cell.source and "<img" not in cell.source.replace("<img alt=", "")
+
+
+def test_in_colab_it_first_installs_the_kit(notebook, monkeypatch):
+    first = next(cell.source for cell in notebook.cells if cell.cell_type == "code")
+    asked = []
+    shell = InteractiveShell()
+    shell.register_magic_function(asked.append, magic_name="pip")
+    shell.run_cell(first).raise_error()
+    assert not asked
+    monkeypatch.setitem(sys.modules, "google", package := ModuleType("google"))
+    package.__path__ = []
+    monkeypatch.setitem(sys.modules, "google.colab", colab := ModuleType("google.colab"))
+    colab.__spec__ = package.__spec__ = ModuleSpec("google.colab", None)
+    shell.run_cell(first).raise_error()
+    (line,) = asked
+    assert line.startswith("install -q git+https://github.com/") and line.endswith("/vos_lab")

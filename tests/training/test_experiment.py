@@ -52,6 +52,9 @@ def test_every_run_is_made_once_and_scored_on_every_group(small, tmp_path, monke
     assert trained == ["masks-1", "all-1"]  # seed 0 is in the table
     assert read_table(table)[: len(rows)] == rows and len(read_table(table)) == 2 * len(rows)
 
+    run_experiment(load_experiment(small, ["seeds=[2]", "only=[all]"]), tmp_path / "runs", table)
+    assert trained[2:] == ["all-2"]
+
     before = table.read_bytes()
     assert main(["experiment", str(small), "--out", str(tmp_path / "runs"), "--table", str(table)]) == 0
     assert table.read_bytes() == before and table.with_suffix(".png").stat().st_size > 1000
@@ -108,6 +111,7 @@ def test_runs_of_another_length_are_not_mixed_in(small, tmp_path):
     [
         ("there is no experiment 'nothing'", [], None),
         ("baseline=none", ["baseline=none"], ""),
+        ("only=nought: none of the variants: choose from masks, all", ["only=[masks, nought]"], ""),
         ("sets nothing", ["seeds"], ""),
         ("every=4, length=4", ["every=4"], ""),
     ],

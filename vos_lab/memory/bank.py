@@ -8,7 +8,8 @@ from jaxtyping import Float, Int64, Num
 from torch import Tensor
 
 from ..errors import InputError
-from .reading import Kind, read
+from . import reading
+from .reading import Kind
 
 NO_READS = 1e-7  # so that the usage of a cell that was never read is 0 and not 0 / 0
 
@@ -123,7 +124,7 @@ class MemoryBank:
         query_key: Float[Tensor, "1 c h w"],
         selection: Float[Tensor, "1 c h w"] | None = None,
         *,
-        reader: Callable = read,
+        reader: Callable = reading.read,
         **options: Any,
     ) -> Float[Tensor, "1 k cv h w"]:
         """What the remembered values say about each query cell; options as for `memory.read` or the reader in its place."""
@@ -132,7 +133,7 @@ class MemoryBank:
         if selection is not None:
             options |= {"shrinkage": self.content("shrinkage")[None, None], "selection": selection.flatten(2)}
         usage = query_key.new_zeros(1, sum(self.cells.values()))
-        if reader is read:
+        if reader is reading.read:
             options["usage"] = usage
         readout = reader(self.keys, query_key.flatten(2), self.values, **options)  # (1,k,cv,m)
         self._count(usage[0])
@@ -164,7 +165,8 @@ class MemoryBank:
             contents.append(cells["shrinkage"][:, None])
         table = torch.cat(contents, 1).T[None, None]  # (1,1,k*cv + 1,n)
         keys = cells["key"].T[None], new["key"].T[None]
-        mean = read(*keys, table, kind=self.kind, shrinkage=shrinkage, selection=selection)[0, 0].T  # (prototypes,k*cv + 1)
+        means = reading.read(*keys, table, kind=self.kind, shrinkage=shrinkage, selection=selection)
+        mean = means[0, 0].T  # (prototypes,k*cv + 1)
         if reaches:
             new["shrinkage"], mean = mean[:, -1].contiguous(), mean[:, :-1]
         new["value"] = mean.unflatten(1, cells["value"].shape[1:])

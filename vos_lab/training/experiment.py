@@ -34,6 +34,7 @@ class Experiment:
     baseline: str
     settings: list[str] = field(default_factory=list)
     stages: list[Stage] = field(default_factory=list)  # in place of the config's
+    only: list[str] = field(default_factory=list)  # of the variants; all unless named
     seeds: list[int] = field(default_factory=lambda: [0, 1, 2])
     clips: int = 8  # of each rendered group
     length: int = 24  # frames of each of these
@@ -43,6 +44,8 @@ class Experiment:
     def __post_init__(self):
         if self.baseline not in self.variants:
             raise InputError(f"baseline={self.baseline} is none of the variants: choose {', '.join(self.variants)}")
+        if unknown := set(self.only) - set(self.variants):
+            raise InputError(f"only={', '.join(sorted(unknown))}: none of the variants: choose from {', '.join(self.variants)}")
         if not 1 <= self.every < self.length:
             raise InputError(f"every={self.every}, length={self.length}: wanted matches at some frame of each clip")
 
@@ -64,7 +67,8 @@ def run_experiment(experiment: Experiment, out: Path, table: Path, root: str = "
     Seed by seed, so that an unfinished table compares all variants. root: of real clips (DAVIS), which are scored as well.
     Raises InputError where the table holds runs of another length, and for real clips that were trained on.
     """
-    runs = {(variant, seed): experiment.run(variant, seed) for seed in experiment.seeds for variant in experiment.variants}
+    variants = experiment.only or list(experiment.variants)
+    runs = {(variant, seed): experiment.run(variant, seed) for seed in experiment.seeds for variant in variants}
     rows = read_table(table)
     for row in rows:
         config = runs.get((row["variant"], row["seed"]))
