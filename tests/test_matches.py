@@ -81,14 +81,14 @@ class Moved:
         return there, (there[:, 0] >= 0) & (there[:, 0] <= self.width - 1)
 
 
-def moved_track(step, sharpness=30.0):
+def moved_track(step, sharpness=30.0, size=(30, 44)):
     """Frames of 30x44 pixels, padded to 4x6 cells of 8; a key is the place in the picture that the cell's centre shows."""
     keys = {}
     for t in range(3):
         y, x = torch.meshgrid(torch.arange(4) * 8.0, torch.arange(6) * 8.0 - step * t, indexing="ij")
         keys[t] = sharpness * torch.stack([y, x])[None]  # (1,2,4,6)
     memory = {1: {1: [0]}, 2: {1: [1, 0]}}
-    masks = np.zeros((3, 30, 44), dtype=np.uint8)
+    masks = np.zeros((3, *size), dtype=np.uint8)
     return Track(masks, stride=8, matching={"top_k": 3}, keys=keys, memory=memory, object_ids=[1])
 
 
@@ -122,6 +122,17 @@ def test_calibration_by_hand():
     assert found.error == pytest.approx((0.95 + 0.85 + 0.05) / 3, abs=1e-6)
     with pytest.raises(InputError, match="nothing to measure"):
         accuracy([], 8)
+
+
+def test_calibration_averages_over_the_cells_of_a_bin():
+    errors = MatchErrors(torch.tensor([[0.0, 8.0, 8.1, 4.0, 0.0]]), torch.tensor([[0.92, 1.0, 0.96, 0.96, 0.25]]))
+    found = calibration([errors], 8)
+    assert found.cells.tolist() == [0, 0, 1, 0, 0, 0, 0, 0, 0, 4]  # sure ones belong to the last bin
+    assert found.confidence[[2, 9]].tolist() == pytest.approx([0.25, 0.96])
+    assert found.correct[[2, 9]].tolist() == [1, 0.75]  # one cell off is correct, more is not
+    assert found.error == pytest.approx((0.75 + 4 * 0.21) / 5)
+    only = calibration([MatchErrors(torch.tensor([[9.0]]), torch.tensor([[0.5]]))], 8)
+    assert only.error == pytest.approx(0.5)
 
 
 def test_a_real_track_and_the_same_clip_mislabelled():
@@ -163,3 +174,25 @@ def test_the_worst_cells_stand_apart_and_no_left_out_one_is_worse_than_what_hide
 def test_true_places_of_a_picture_that_shifts_by_a_cell():
     found = true_places(moved_track(8), Moved(8, 44), 2, [0, 5, 8])  # rows of 6 cells
     assert found == [{}, {0: (0, 3), 1: (0, 4)}, {0: (1, 0), 1: (1, 1)}]  # the first was outside
+
+
+def test_true_places_are_of_cells_whose_middle_lies_in_the_frame():
+    narrow = moved_track(0, size=(24, 40))  # 4 pixels of padding all around: the outermost middles lie at -0.5
+    shown = [bool(places) for places in true_places(narrow, Moved(0), 2, list(range(24)))]
+    assert np.reshape(shown, (4, 6)).tolist() == [[False] * 6, *[[False, *[True] * 4, False]] * 2, [False] * 6]
+    wide = moved_track(0, size=(26, 42))  # 3 pixels: at 0.5
+    assert true_places(wide, Moved(0), 2, list(range(24))) == [dict.fromkeys((1, 0), divmod(cell, 6)) for cell in range(24)]
+
+
+def test_true_places_at_the_border_are_those_of_the_border_and_of_the_readers_frames():
+    class Away:
+        def __init__(self, place):
+            self.place = place
+
+        def follow(self, points, a, b):
+            return np.full(points.shape, self.place), np.ones(len(points), bool)
+
+    track = moved_track(0)
+    track.memory = {2: {1: [1, 0], 2: [1]}}
+    assert true_places(track, Away(-1.2), 2, [8]) == [{1: (0, 0), 0: (0, 0)}]
+    assert true_places(track, Away(99.0), 2, [8], reader=2) == [{1: (3, 5)}]

@@ -38,6 +38,24 @@ def test_an_object_that_is_hidden_is_expected_where_it_was():
     assert centres_of(torch.eye(3)[None]).tolist() == [[1.0, 1.0]]
 
 
+def test_what_was_not_seen_before_is_expected_to_stay():
+    unseen = torch.tensor([[torch.nan, torch.nan]])
+    centres = {0: unseen, 1: torch.tensor([[1.0, 2.0]])}
+    assert expected(centres, 2).tolist() == [[1.0, 2.0]]
+    best = MotionPrior().log_prior(torch.tensor([9]), torch.ones(1, 1), centres, 2, (3, 8))[0].argmax(1)
+    assert best.tolist() == [9]  # cell (1,1) of frame 0, in which the object has no centre
+
+
+def test_each_object_has_its_own_centre_if_half_a_cell_of_it_is_seen():
+    shares = torch.zeros(4, 5, 6)
+    shares[0, 1:4, 2] = 1.0  # a column
+    shares[1, 4, 1:3] = 0.6  # a bit more than one cell, in a corner
+    shares[2, 0, 0] = 0.5
+    shares[3, 2, 2] = 0.49
+    found = centres_of(shares)
+    assert torch.allclose(found[:3], torch.tensor([[2.0, 2.0], [4.0, 1.5], [0.0, 0.0]])) and found[3].isnan().all()
+
+
 def test_a_prior_as_wide_as_the_world_changes_nothing(ball, colour):
     plain = Tracker(colour).run(ball).masks
     assert (Tracker(colour, prior=FAR).run(ball).masks == plain).all()
@@ -78,5 +96,6 @@ def test_a_clip_whose_first_mask_comes_late_and_one_whose_object_hides():
 
 
 def test_nonsense_is_refused():
+    MotionPrior(sigma=0.5, growth=0)
     with pytest.raises(InputError, match="wanted sigma above 0"):
         MotionPrior(sigma=0)
