@@ -44,6 +44,23 @@ def test_usage_is_the_affinity_that_all_reads_gave():
     assert torch.allclose(full.content("usage").sum(), torch.tensor(12.0), atol=1e-4)
 
 
+def test_what_reading_changed_can_be_taken_down_and_resumed():
+    bank, fresh = bank_of(), bank_of()
+    query = torch.randn(1, 8, 3, 4)
+    bank.read(query, top_k=6)
+    bank.consolidate([1], 3)
+    bank.keep([0, 2, 3])
+    fresh.keep([0, 2, 3])
+    noted = bank.counts()
+    bank.read(query)  # what is noted are copies
+    assert noted[0]["usage"].shape == (3, 12) and noted[1]["key"].shape == (3, 8)
+    fresh.resume(*noted)
+    fresh.read(query)
+    for name in ("key", "value", "usage", "reads", "origin"):
+        assert torch.equal(fresh.content(name), bank.content(name)), name
+    assert MemoryBank().counts() == ({}, {})
+
+
 def test_consolidation_keeps_the_cells_used_most_with_the_values_of_what_is_like_them():
     bank = bank_of()
     keys = bank.keys.clone()  # (1,8,48)

@@ -272,9 +272,12 @@ def test_a_budget_of_cells_is_kept_and_what_stays_is_what_was_chosen():
     frames, usage, room = asked[-1]
     assert room == 8 and sorted(frames.unique().tolist()) == [0, 1, 2]
     assert usage.sum() > 0 and bank.keys.shape[2] == 20
-    for wrong in (torch.arange(9), torch.tensor([1, 1]), torch.tensor([99]), torch.tensor([-1])):
-        with pytest.raises(vl.InputError, match="cells"):
+    for wrong in (torch.arange(9), torch.tensor([1, 1]), torch.tensor([20]), torch.tensor([0, 20]), torch.tensor([-1])):
+        with pytest.raises(vl.InputError, match="at most 8, each once|the numbers 0 to 19"):
             memory.CellBudget(20, lambda frames, usage, room, wrong=wrong: wrong).forget(bank, [4])
+    memory.CellBudget(20, lambda frames, usage, room: torch.tensor([19])).forget(bank, [4])
+    assert bank.cells == {"working": 0, "long-term": 1}
+    assert policy.keep([0, 1, 2]) == [2]  # a frame is whole only as long as it is the newest
 
 
 def test_a_shrinkage_without_a_selection_is_refused():

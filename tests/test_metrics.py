@@ -151,6 +151,51 @@ def test_tables_show_every_object_and_the_mean():
     assert "&lt;b&gt;lost" in both._repr_html_()
 
 
+def known_scores(name, ids, *means):
+    """Objects whose J and F are the same in both scored frames."""
+    j, f = (np.array([[np.nan, x, x, np.nan] for x in values]) for values in zip(*means))
+    return metrics.Scores(list(ids), j, f, name)
+
+
+def test_tables_to_the_letter():
+    pair, single = known_scores("pair", [2, 7], (0.8, 0.4), (0.6, 0.2)), known_scores("one", [1], (0.25, 0.75))
+    assert repr(pair).splitlines() == [
+        "            J&F  J mean  J recall  J decay  F mean  F recall  F decay",
+        "object 2  0.600   0.800     1.000    0.000   0.400     0.000    0.000",
+        "object 7  0.400   0.600     1.000    0.000   0.200     0.000    0.000",
+        "mean      0.500   0.700     1.000    0.000   0.300     0.000    0.000",
+    ]
+    both = metrics.DatasetScores([pair, single])
+    assert repr(both).splitlines() == [
+        "clip (objects)    J&F  J mean  J recall  J decay  F mean  F recall  F decay",
+        "pair (2)        0.500   0.700     1.000    0.000   0.300     0.000    0.000",
+        "one (1)         0.500   0.250     0.000    0.000   0.750     1.000    0.000",
+        "mean            0.500   0.550     0.667    0.000   0.450     0.333    0.000",
+    ]
+    assert [[clip, k, *np.round(row, 3)] for clip, k, *row in both.object_rows()] == [
+        ["pair", 2, 0.6, 0.8, 1, 0, 0.4, 0, 0],
+        ["pair", 7, 0.4, 0.6, 1, 0, 0.2, 0, 0],
+        ["one", 1, 0.5, 0.25, 0, 0, 0.75, 1, 0],
+    ]
+    head = "<tr><th></th><th>J&amp;F</th>" + "".join(f"<th>{title}</th>" for title in metrics.HEADER[2:]) + "</tr>"
+    numbers = ("0.500", "0.250", "0.000", "0.000", "0.750", "1.000", "0.000")
+    line = "".join(f"<td>{x}</td>" for x in numbers)
+    assert single._repr_html_() == f"<table>{head}<tr><td>object 1</td>{line}</tr><tr><td>mean</td>{line}</tr></table>"
+    assert both._repr_html_().startswith(f"<table>{head.replace('<th></th>', '<th>clip (objects)</th>')}<tr><td>pair (2)</td>")
+
+
+def test_the_score_of_a_frame_is_the_mean_of_j_and_f_over_its_objects():
+    truth, prediction = np.zeros((2, 2, 20, 30), bool)
+    truth[0, 5:15, 5:15] = prediction[0, 5:15, 5:15] = True  # one object is right
+    truth[1, :5, 20:] = prediction[1, 15:, 20:] = True  # the other is elsewhere
+    assert metrics.frame_score(truth, prediction) == 0.5
+    prediction[1] = False
+    prediction[1, :5, 20:25] = True  # half of it
+    j, f = metrics.region_similarity(truth, prediction), metrics.contour_accuracy(truth, prediction)
+    assert j.tolist() == [1, 0.5] and 0 < f[1] < 1
+    assert metrics.frame_score(truth, prediction) == pytest.approx((1 + 1 + 0.5 + f[1]) / 4)
+
+
 @pytest.mark.parametrize(
     "prediction, truth, sentence",
     [
