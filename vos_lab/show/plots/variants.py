@@ -3,19 +3,23 @@
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from ...errors import InputError
-from ...training.experiment import interval, paired, values
+from ...training.experiment import SHOWN, interval, paired, values
 from .panels import SERIES, WIDTH, caption
 
-TITLES = {"J&F": "J&F", "false": "false weight", "background_as_foreground": "background as foreground", "pck": "PCK@1"}
+TITLES = {
+    "J&F": "J&F",
+    "false": "false weight",
+    "background_as_foreground": "background as object",
+    "foreground_as_background": "object as background",
+    "pck": "PCK@1",
+}
 BETTER = {"J&F": "right", "pck": "right"}  # the side on which a variant is better; of all false weight, the left
 
 
-def differences(
-    rows: list[dict], baseline: str, measures: tuple[str, ...] = ("J&F", "background_as_foreground", "false", "pck")
-) -> Figure:
+def differences(rows: list[dict], baseline: str, measures: tuple[str, ...] = SHOWN) -> Figure:
     """What does each variant change? Its paired difference from the baseline with the 95 % interval, a panel per measure.
 
     rows: as `training.experiment.read_table` gives them. A marker per group of clips; a variant whose interval touches 0 is not
@@ -45,6 +49,7 @@ def differences(
                 ax.plot(mean, y, look["marker"], color=look["color"], markerfacecolor=face, markersize=6, label=label)
         ax.set_title(f"{TITLES.get(name, name)}\n(better to the {BETTER.get(name, 'left')})", fontsize=10)
         ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:+.2g}" if x else "0"))
+        ax.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
         ax.grid(axis="x", alpha=0.3)
     first = np.atleast_1d(axes)[0]
     first.set_yticks(range(len(variants)), variants)
