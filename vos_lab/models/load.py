@@ -16,10 +16,11 @@ from .presets import PRESETS, build
 from .stcn import STCN
 from .xmem import XMem
 
-# weights that ship -> the preset that they are of; the last two are twins, trained alike but for their losses
+# weights that ship -> the preset that they are of; -corr was trained as its twin was, with losses on the correspondence
 SHIPPED = {
     "stcn-small": "stcn-small",
     "stcn-small-davis": "stcn-small",
+    "stcn-small-davis-corr": "stcn-small",
     "stcn-tiny": "stcn-tiny",
     "xmem-small": "xmem-small",
     "stcn-tiny-masks": "stcn-tiny",
