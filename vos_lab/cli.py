@@ -225,11 +225,13 @@ def experiment(args: argparse.Namespace) -> None:
     settings = load_experiment(args.experiment, args.overrides)
     table = args.table or out / f"{name}.csv"
     run_experiment(settings, out, table, args.root, args.clips)
-    if len(settings.variants) > 1 and find_spec("matplotlib"):  # a bare machine that only trains may not have it
+    rows = read_table(table)
+    variants = {row["variant"] for row in rows}
+    if settings.baseline in variants and len(variants) > 1 and find_spec("matplotlib"):  # a bare machine may not have it
         from .show import differences
 
         with whole_file(table.with_suffix(".png")) as draft:
-            differences(read_table(table), settings.baseline).savefig(draft, dpi=100)
+            differences(rows, settings.baseline).savefig(draft, dpi=100)
 
 
 def add_bench(commands) -> None:

@@ -55,6 +55,10 @@ def test_every_run_is_made_once_and_scored_on_every_group(small, tmp_path, monke
     run_experiment(load_experiment(small, ["seeds=[2]", "only=[all]"]), tmp_path / "runs", table)
     assert trained[2:] == ["all-2"]
 
+    alone = tmp_path / "alone.csv"  # nothing to compare with, nothing to draw
+    assert main(["experiment", str(small), "only=[all]", "--out", str(tmp_path / "runs"), "--table", str(alone)]) == 0
+    assert len(read_table(alone)) == 3 and not alone.with_suffix(".png").exists()
+
     before = table.read_bytes()
     assert main(["experiment", str(small), "--out", str(tmp_path / "runs"), "--table", str(table)]) == 0
     assert table.read_bytes() == before and table.with_suffix(".png").stat().st_size > 1000

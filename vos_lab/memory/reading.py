@@ -33,8 +33,11 @@ def similarity(
     cosine       k.q / (|k| |q|)
     anisotropic  -s * sum_c e_c (k_c - q_c)^2 / sqrt(c), with a shrinkage s per memory cell and a selection e per query cell
                  and channel, each 1 where not given (Cheng and Schwing 2022, XMem)
+
+    Of float16 keys it is float32: squares soon pass 65504, the largest number of float16.
     """
     check_keys(memory_key, query_key, kind, shrinkage, selection)
+    memory_key, query_key, shrinkage, selection = widened(memory_key, query_key, shrinkage, selection)
     c = memory_key.shape[1]
     memory_rows = memory_key.transpose(1, 2)  # (b,n,c)
     if kind == "l2":  # -|k - q|^2 = 2 k.q - |k|^2 - |q|^2; the softmax over memory cannot see |q|^2, the same for all of it
@@ -53,6 +56,11 @@ def similarity(
         s = 1.0 if shrinkage is None else shrinkage.transpose(1, 2)  # (b,n,1)
         return -s * distance / math.sqrt(c)
     raise InputError(f"similarity kind '{kind}' is unknown: choose l2, dot, cosine or anisotropic")
+
+
+def widened(*tensors: Tensor | None) -> Iterator[Tensor | None]:
+    """float16 becomes float32, all else stays."""
+    return (x.float() if x is not None and x.dtype == torch.float16 else x for x in tensors)
 
 
 def check_keys(memory_key: Tensor, query_key: Tensor, kind: str, shrinkage: Tensor | None, selection: Tensor | None) -> None:
@@ -125,7 +133,8 @@ def read(
         raise InputError(f"memory has {memory_key.shape[2]} keys but {n} values: each memory cell needs both")
     check_options(n, top_k, temperature)
     check_keys(memory_key, query_key, kind, shrinkage, selection)
-    table = values.permute(0, 3, 1, 2).flatten(2)  # (b,n,k*cv): what each memory cell holds, for all objects
+    (wide,) = widened(values)
+    table = wide.permute(0, 3, 1, 2).flatten(2)  # (b,n,k*cv): what each memory cell holds, for all objects
     readout = table.new_empty(b, m, objects * channels)  # at once: pieces kept between tiles would scatter the free memory
 
     def tiles(part: slice) -> Iterator[tuple[slice, Tensor]]:
@@ -141,7 +150,7 @@ def read(
             readout[:, part] = mean_of_all(partial(tiles, part), table, usage)
         else:
             readout[:, part] = mean_of_best(partial(tiles, part), table, usage, top_k)
-    return readout.unflatten(2, (objects, channels)).permute(0, 2, 3, 1)  # (b,k,cv,m)
+    return readout.unflatten(2, (objects, channels)).permute(0, 2, 3, 1).to(values)  # (b,k,cv,m)
 
 
 def pieces(total: int, size: int) -> list[slice]:
