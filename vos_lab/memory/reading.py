@@ -37,7 +37,7 @@ def similarity(
     Of float16 keys it is float32: squares soon pass 65504, the largest number of float16.
     """
     check_keys(memory_key, query_key, kind, shrinkage, selection)
-    memory_key, query_key, shrinkage, selection = widened(memory_key, query_key, shrinkage, selection)
+    memory_key, query_key = widened(memory_key), widened(query_key)
     c = memory_key.shape[1]
     memory_rows = memory_key.transpose(1, 2)  # (b,n,c)
     if kind == "l2":  # -|k - q|^2 = 2 k.q - |k|^2 - |q|^2; the softmax over memory cannot see |q|^2, the same for all of it
@@ -50,17 +50,17 @@ def similarity(
     if kind == "cosine":
         return F.normalize(memory_rows, dim=2) @ F.normalize(query_key, dim=1)
     if kind == "anisotropic":
-        e = torch.ones_like(query_key) if selection is None else selection
+        e = torch.ones_like(query_key) if selection is None else widened(selection)
         # the same expansion, now with a weight per channel; here |q|^2 stays, since s scales it differently per memory cell
         distance = memory_rows.square() @ e - 2 * memory_rows @ (query_key * e) + (e * query_key.square()).sum(1, keepdim=True)
-        s = 1.0 if shrinkage is None else shrinkage.transpose(1, 2)  # (b,n,1)
+        s = 1.0 if shrinkage is None else widened(shrinkage).transpose(1, 2)  # (b,n,1)
         return -s * distance / math.sqrt(c)
     raise InputError(f"similarity kind '{kind}' is unknown: choose l2, dot, cosine or anisotropic")
 
 
-def widened(*tensors: Tensor | None) -> Iterator[Tensor | None]:
+def widened(x: Tensor) -> Tensor:
     """float16 becomes float32, all else stays."""
-    return (x.float() if x is not None and x.dtype == torch.float16 else x for x in tensors)
+    return x.float() if x.dtype == torch.float16 else x
 
 
 def check_keys(memory_key: Tensor, query_key: Tensor, kind: str, shrinkage: Tensor | None, selection: Tensor | None) -> None:
@@ -133,8 +133,7 @@ def read(
         raise InputError(f"memory has {memory_key.shape[2]} keys but {n} values: each memory cell needs both")
     check_options(n, top_k, temperature)
     check_keys(memory_key, query_key, kind, shrinkage, selection)
-    (wide,) = widened(values)
-    table = wide.permute(0, 3, 1, 2).flatten(2)  # (b,n,k*cv): what each memory cell holds, for all objects
+    table = widened(values).permute(0, 3, 1, 2).flatten(2)  # (b,n,k*cv): what each memory cell holds, for all objects
     readout = table.new_empty(b, m, objects * channels)  # at once: pieces kept between tiles would scatter the free memory
 
     def tiles(part: slice) -> Iterator[tuple[slice, Tensor]]:
