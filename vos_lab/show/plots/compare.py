@@ -86,4 +86,5 @@ class Answer:
             outline(view, self.masks[t])
             show_heat(view, weight, track, max(float(weight.max()), 1e-12))
         false = "not defined, a mixed cell" if self.false[cell].isnan() else f"{self.false[cell]:.0%}"
-        ax.set_title(f"{name}: {weight.sum():.0%} on frame {t} · false weight {false}", fontsize=10)
+        between = ": " if len(name) < 16 else ":\n"  # a long name would run out of the picture
+        ax.set_title(f"{name}{between}{weight.sum():.0%} on frame {t} · false weight {false}", fontsize=10)
