@@ -32,8 +32,7 @@ class Config:
 
     model: str  # a preset, see models.presets
     stages: list[Stage]
-    init: str = "random"  # or imagenet, a model that ships, or a file of weights
-    init_partly: bool = False  # of another network: what has the same name and shape is taken over, the rest stays random
+    init: str = "random"  # or imagenet, a model that ships, or a file of weights; an STCN's for an XMem too
     seed: int = 0
     # the step
     optimizer: str = "adamw"  # or adam, whose weight decay is part of the gradient
