@@ -19,6 +19,7 @@ made = show.AffinityExplorer(track, frame=7, cell=(20, 20))
 made
 """
 CHOOSE = "made.cell = (15, 25)"
+PAINTED = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 TELL = 'print("Python sees", made.cell, made.memory_cell, made.pinned, made.kind, made.without)'
 
 
@@ -39,6 +40,7 @@ class Page:
 
     def words(self) -> str:
         self.page.wait_for_timeout(150)
+        self.page.evaluate(PAINTED)  # a busy machine may need longer
         cell = self.page.locator(".explorer .magnifiers figcaption").first
         return f"{self.page.inner_text('.explorer .words')} | {cell.inner_text()}"
 
