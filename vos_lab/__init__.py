@@ -2,7 +2,7 @@
 
 from .lazy import lazy
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.1.0"
 
 # Where each public name lives. Modules load when first used: `import vos_lab` is quick and needs no video or plot library.
 HOMES = {
