@@ -1,13 +1,16 @@
 """MotionPrior: place and time beside appearance."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from vos_lab import Clip, InputError, Tracker, evaluate, load_model
-from vos_lab.memory import MotionPrior
+from vos_lab import Clip, EveryNth, InputError, LongTerm, Tracker, evaluate, load_model
+from vos_lab.memory import MemoryBank, MotionPrior
 from vos_lab.memory.motion import centres_of, expected
 from vos_lab.models.colour import Colour
+from vos_lab.show import AffinityExplorer, affinity_of_pixel
 
 FAR = MotionPrior(sigma=1e4, growth=0)
 
@@ -91,8 +94,34 @@ def test_a_clip_whose_first_mask_comes_late_and_one_whose_object_hides():
     clip.frames[5:8] = 60  # nothing to see
     masks = Tracker(Colour(place=0.0), prior=MotionPrior()).run(clip).masks
     assert masks.shape == clip.masks.shape and (masks[9] == 1).any()
-    with pytest.raises(InputError, match="cannot be recorded yet"):
-        Tracker(Colour(), prior=MotionPrior()).run(clip, record=True)
+
+
+@pytest.mark.parametrize("policy", [EveryNth(2), LongTerm(every=1, min_working=2, max_working=3, prototypes=40)])
+@pytest.mark.parametrize("temperature", [1.0, 0.1])
+def test_a_recorded_track_looks_where_the_tracker_looked(policy, temperature):
+    """The affinity is made again from the record, prior and all: what it reads is what the tracker read."""
+    clip, seen = twins(), []
+
+    def spy(bank, *arguments, **options):
+        seen.append((bank.values.clone(), bank.content("origin").clone(), read(bank, *arguments, **options)))
+        return seen[-1][2]
+
+    read = MemoryBank.read
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MemoryBank, "read", spy)
+        tracker = Tracker(Colour(place=0.0), policy, prior=MotionPrior(sigma=1), temperature=temperature, top_k=20)
+        track = tracker.run(clip, record=True)
+    for frame, (values, origin, said) in zip(track.memory, seen, strict=True):
+        order = {cell: at for at, cell in enumerate(origin.tolist())}
+        values = values[..., [order[cell] for cell in track.origins(frame).tolist()]]
+        assert torch.allclose(values @ track.affinity(frame)[:, None], said.flatten(3), atol=1e-4)
+    last = max(track.memory)
+    assert not torch.allclose(track.affinity(last), replace(track, prior=None).affinity(last), atol=0.05)
+    assert affinity_of_pixel(clip, track, last, 40, 20).axes
+    with pytest.raises(InputError, match="which the explorer cannot draw"):
+        AffinityExplorer(track, frame=last)
+    with pytest.raises(InputError, match="was made without a prior"):
+        replace(track, prior=None).log_prior(last)
 
 
 def test_nonsense_is_refused():

@@ -264,7 +264,7 @@ def match_errors(track: "Track", truth: "Truth", frame: int) -> MatchErrors:
     height, width = track.masks.shape[1:]
     x, y = grid.T
     inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)  # padding shows nothing
-    scores = track.similarity(frame)[0, : len(remembered) * h * w] / track.matching.get("temperature", 1.0)
+    scores = track.logits(frame)[0, : len(remembered) * h * w]
     alone = scores.unflatten(0, (len(remembered), h * w)).softmax(1)  # (s,h*w,m): a softmax over each remembered frame
     best = alone.argmax(1)  # (s,m)
     around = F.avg_pool2d(alone.mT.unflatten(2, (h, w)), 3, stride=1, padding=1) * 9  # (s,m,h,w): sums over 3x3 cells

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -20,7 +20,7 @@ from .models.aggregate import soft_aggregate
 from .models.model import AnyModel, senses
 from .precision import fast
 from .progress import progress
-from .track import Track
+from .track import LongTermCells, Track
 
 MATCHING = {"top_k", "kind", "temperature"}  # what a tracker can ask of memory.read
 MATCHED = ("key", "shrinkage", "selection")  # what of the features matching compares
@@ -174,15 +174,13 @@ class Tracker:
 
         record: keep the keys, and which frames were in memory when, for pictures.
         """
-        if record and self.prior is not None:
-            raise InputError("a track with a prior cannot be recorded yet: leave out prior= or record=True")
         first_seen = first_frames(clip)
         start = min(first_seen.values())
         masks = np.zeros(clip.frames.shape[:3], dtype=np.uint8)
         track = Track(
             masks, clip.name, object_ids=list(first_seen), first_frame=start, stride=self.model.stride, matching=self.matching
         )
-        track.clip = clip if record else None
+        track.clip, track.prior = (clip, self.prior) if record else (None, None)
         began = time.perf_counter()
         for t in progress(range(start, len(clip)), desc=clip.name, unit="frame"):
             image = clip.images(t, t + 1)[0]
@@ -201,7 +199,12 @@ class Tracker:
                 shrinkage, selection = self._reach()
                 if shrinkage is not None and selection is not None:
                     track.reach[t] = shrinkage.cpu(), selection.cpu()
+                for group in self.groups:
+                    if group.share is not None:
+                        track.shares[t] = track.shares.get(t, {}) | dict.fromkeys(group.ids, group.share.cpu())
             masks[t] = self._to_ids(prob)
+        if record:
+            track.centres = {i: {t: x.cpu() for t, x in group.centres.items()} for group in self.groups for i in group.ids}
         track.seconds = time.perf_counter() - began
         return track
 
@@ -273,11 +276,11 @@ class Tracker:
         return np.array([0, *self.ids], dtype=np.uint8)[best.cpu().numpy()]
 
 
-def long_term(bank: MemoryBank) -> tuple[Int64[Tensor, "n"], Float[Tensor, "1 1 n"] | None]:
-    """Where the long-term cells come from, frame * h*w + cell, and their shrinkage, which consolidation changes."""
+def long_term(bank: MemoryBank) -> LongTermCells:
     n = bank.long_term
     shrinkage = bank.content("shrinkage")[None, None, :n].cpu() if bank.has("shrinkage") else None
-    return bank.content("origin")[:n].cpu(), shrinkage
+    share = bank.content("share")[:n].cpu() if bank.has("share") else None
+    return LongTermCells(bank.content("origin")[:n].cpu(), shrinkage, share)
 
 
 def first_frames(clip: Clip) -> dict[int, int]:

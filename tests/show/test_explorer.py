@@ -15,7 +15,7 @@ import vos_lab as vl
 from vos_lab import show
 from vos_lab.datasets import samples
 from vos_lab.matches import cell_labels, padded
-from vos_lab.track import Track
+from vos_lab.track import LongTermCells, Track
 
 matplotlib.use("Agg")
 
@@ -32,7 +32,7 @@ def track_of(clip, remembered, channels=64, matching=None, reach=False, longer=(
     track.keys = {t: scene + draw(1, channels, h, w) / 2 for t in range(frame + 1)}
     if reach:
         track.reach = {t: (1 + draw(1, 1, h, w) ** 2, draw(1, channels, h, w).sigmoid()) for t in track.keys}
-    cells = torch.tensor(longer, dtype=torch.int64), (1 + draw(1, 1, len(longer)) ** 2) if reach else None
+    cells = LongTermCells(torch.tensor(longer, dtype=torch.int64), (1 + draw(1, 1, len(longer)) ** 2) if reach else None)
     track.memory = {frame: dict.fromkeys(ids, list(remembered))}
     track.long_term = {frame: dict.fromkeys(ids, cells)}
     return track, frame

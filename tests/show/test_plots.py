@@ -13,7 +13,7 @@ from matplotlib.colors import to_hex
 import vos_lab as vl
 from vos_lab import Clip, draw, matches, show
 from vos_lab.show import plots
-from vos_lab.track import Track
+from vos_lab.track import LongTermCells, Track
 
 matplotlib.use("Agg")
 
@@ -39,7 +39,7 @@ def recorded_track(clip: Clip, seed: int = 0, long_term: int = 0, **matching) ->
             ids = (1, 2)
             track.memory[t] = {i: [0] if t <= 2 else [0, 2] for i in ids}
             origins = torch.randperm(h * w, generator=rng)[:long_term] + h * w  # cells of frame 1
-            track.long_term[t] = {i: (origins, None) for i in ids}
+            track.long_term[t] = {i: LongTermCells(origins) for i in ids}
     return track
 
 

@@ -87,7 +87,7 @@ def correspondences(
         raise InputError(f"count={count} draws nothing: give 1 or more")
     cells = spread_over(labels[frame], count) if pixels is None else cells_at(track, pixels)
     at = there.index(memory_frame)
-    best = track.similarity(frame, object_id)[0, at * m : (at + 1) * m, cells].argmax(0)  # (cells,)
+    best = track.logits(frame, object_id)[0, at * m : (at + 1) * m, cells].argmax(0)  # (cells,)
     says, judge = JUDGES[by]
     verdicts = judge(track, labels, frame, memory_frame, cells, best)
 

@@ -62,6 +62,8 @@ class AffinityExplorer(Widget, script="explorer.js", needs=("affinity.js", "boar
     opacity = Float(0.9).tag(sync=True)
 
     def __init__(self, track: Track, frame: int, object_id: int | None = None, **options):
+        if track.prior is not None:
+            raise InputError("this track read with a prior, which the explorer cannot draw: call show.affinity_of_pixel")
         origins, longer = shown_cells(track, frame, object_id)
         self.track, self.frame, self.object_id = track, frame, object_id
         working = track.memory_frames(frame, object_id)
