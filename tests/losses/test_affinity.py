@@ -50,3 +50,10 @@ def test_better_matches_cost_less(labels):
     before.backward()
     after = affinity_supervision((similarity - similarity.grad).softmax(1), *labels)
     assert after < before
+
+
+def test_the_mean_is_over_the_cells_that_count():
+    """One query cell of three: the others are mixed, or of an object that memory does not hold."""
+    weights = torch.tensor([0.25, 0.75])[None, :, None].expand(1, 2, 3)
+    loss = affinity_supervision(weights, torch.tensor([[1, 0]]), torch.tensor([[1, -1, 2]]))
+    assert loss.item() == pytest.approx(-math.log(0.25), rel=1e-5)

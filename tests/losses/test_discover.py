@@ -1,8 +1,9 @@
 """Objects that nobody annotated: found in one frame, followed through the others by their keys."""
 
+import pytest
 import torch
 
-from vos_lab.clip import normalise
+from vos_lab.clip import IMAGENET_MEAN, IMAGENET_STD, normalise
 from vos_lab.losses.discover import follow_regions, propose_regions
 
 
@@ -63,3 +64,45 @@ def test_regions_on_annotated_objects_are_left_out_and_nothing_is_fine():
     assert maps.shape == (2, 1, 8, 8)
     assert follow_regions(keys, torch.zeros_like(regions), annotated).shape == (2, 0, 8, 8)
     assert not follow_regions(keys, regions * torch.tensor([1, 0])[:, None, None], annotated)[1].any()
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [((64, 160), (64, 160)), ((160, 64), (160, 64)), ((96, 96), (48, 48)), ((40, 40), (40, 40))]
+)
+def test_regions_are_sought_at_64_pixels_of_the_shorter_side(size, expected):
+    assert propose_regions(torch.zeros(1, 3, *size)).shape[1:] == expected
+
+
+def on_grey(ground: float, square: float) -> torch.Tensor:
+    """A frame with a grey square on grey ground; both are shares of white, before normalisation."""
+    frame = torch.full((1, 64, 64, 3), ground)
+    frame[:, 20:40, 20:40] = square
+    return ((frame - torch.tensor(IMAGENET_MEAN)) / torch.tensor(IMAGENET_STD)).movedim(3, 1)
+
+
+@pytest.mark.parametrize(
+    ("ground", "square", "seen"),
+    [
+        (0.5, 0.3, True),
+        (0.3, 0.5, True),
+        (1.0, 1.5, False),  # brighter than white, as colour jitter may make it, is white
+        (0.0, -0.5, False),
+    ],
+)
+def test_a_region_is_what_the_eye_can_see(ground, square, seen):
+    assert (propose_regions(on_grey(ground, square)) == 1).any() == seen
+
+
+def test_a_frame_without_regions_does_not_end_the_following():
+    keys, regions, annotated = scene()
+    three = lambda x: torch.stack([x[0], x[0], x[1]])
+    gap = three(regions)
+    gap[1] = 0
+    maps = follow_regions(three(keys), gap, three(annotated))
+    assert not maps[1].any() and maps[2].flatten(1).any(1).all()
+
+
+def test_each_pair_is_compared_with_its_own_rivals():
+    keys, regions, annotated = scene()
+    keys[1, :, :4, :4] = torch.tensor([0.6, 0.8])[:, None, None]  # thing b has changed somewhat: cosine 0.8, and a's is 1
+    assert follow_regions(keys, regions, annotated)[1].flatten(1).any(1).all()
