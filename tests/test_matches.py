@@ -196,3 +196,73 @@ def test_true_places_at_the_border_are_those_of_the_border_and_of_the_readers_fr
     track.memory = {2: {1: [1, 0], 2: [1]}}
     assert true_places(track, Away(-1.2), 2, [8]) == [{1: (0, 0), 0: (0, 0)}]
     assert true_places(track, Away(99.0), 2, [8], reader=2) == [{1: (3, 5)}]
+
+
+def two_memories():
+    """A track by hand, with cells of 2x2 pixels: objects 1, 3 and 2, of which the last reads other frames than the others."""
+    rng = torch.Generator().manual_seed(3)
+    masks = (
+        torch.randint(0, 4, (5, 2, 3), generator=rng).repeat_interleave(2, 1).repeat_interleave(2, 2).to(torch.uint8).numpy()
+    )
+    masks[:, 0, 0] = 3  # three quarters of the first cell are of one object
+    track = Track(masks, object_ids=[1, 3, 2], stride=2, matching={"top_k": 4})
+    track.keys = {t: 2 * torch.randn(1, 4, 2, 3, generator=rng) for t in range(5)}
+    track.memory = {t: {1: [0], 3: [0], 2: [1, 2]} if t < 4 else {1: [0, 3], 3: [0, 3], 2: [1, 3]} for t in (2, 3, 4)}
+    return track, masks
+
+
+def cell_by_cell(track, masks, purity, frame, reader):
+    """Of each pure query cell: its number, label, and the mass on background, on its own label and on each other object."""
+    labels = cell_labels(torch.from_numpy(masks), 2, purity).tolist()
+    of_memory = [labels[t][cell] for t in sorted(track.memory[frame][reader]) for cell in range(6)]
+    for cell, weights in enumerate(track.affinity(frame, reader)[0].T.tolist()):
+        if labels[frame][cell] >= 0:
+            on = dict.fromkeys(range(4), 0.0)
+            for label, weight in zip(of_memory, weights, strict=True):
+                if label >= 0:
+                    on[label] += weight
+            yield cell, labels[frame][cell], on
+
+
+@pytest.mark.parametrize("purity", [0.7, 0.8])
+@pytest.mark.parametrize("reader", [None, 1, 2])
+def test_a_track_is_all_its_frames_together(reader, purity):
+    track, masks = two_memories()
+    masks[0 if reader == 2 else 1] = 255  # what this reader does not read need not be annotated
+    total, as_object, as_background, wrong, empty, full = 0.0, 0.0, 0.0, 0.0, 0, 0
+    for frame in track.memory:
+        for _, label, on in cell_by_cell(track, masks, purity, frame, reader or 1):
+            false = sum(mass for other, mass in on.items() if other != label)
+            total += false
+            empty, full = empty + (label == 0), full + (label > 0)
+            as_object += false if label == 0 else 0
+            as_background += on[0] if label else 0
+            wrong += false - on[0] if label else 0
+    found = track_matches(track, masks, object_id=reader, purity=purity)
+    assert (found.background_cells, found.object_cells) == (empty, full) and empty and full
+    expected = total / (empty + full), as_object / empty, as_background / full, wrong / full
+    assert found[:4] == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_frame_that_cannot_be_judged_is_left_out_and_the_next_one_counts():
+    track, masks = two_memories()
+    masks[3] = 255  # frame 3 has no truth, and frame 4 reads it
+    track.memory[4][1] = track.memory[4][3] = [0]
+    assert track_matches(track, masks) == track_matches(track, masks, frames=[2, 4])
+    assert {cell.frame for cell in worst_cells(track, masks, least=0.01) if cell.reader == 1} == {2, 4}
+    assert {cell.frame for cell in worst_cells(track, masks, least=0.01) if cell.reader == 2} == {2}
+
+
+@pytest.mark.parametrize("purity", [0.7, 0.8])
+def test_failures_are_found_in_every_frame_and_in_the_memory_of_every_object(purity):
+    track, masks = two_memories()
+    expected = {}
+    for frame in track.memory:
+        for reader, objects in {1: (1, 3), 2: (2,)}.items():
+            for cell, label, on in cell_by_cell(track, masks, purity, frame, reader):
+                false = sum(mass for other, mass in on.items() if other != label)
+                if label in (0, *objects) and false >= 0.3:
+                    expected[frame, cell, reader] = pytest.approx(false, abs=1e-6)
+    found = worst_cells(track, masks, 100, least=0.3, cells_apart=0.01, frames_apart=0.01, purity=purity)
+    assert {(cell.frame, cell.cell, cell.reader): cell.mass for cell in found} == expected
+    assert len({key[2] for key in expected}) == 2 and len({key[0] for key in expected}) == 3
