@@ -18,20 +18,17 @@ def object_correspondence(
     -log exp(e.e+ / temperature) / (exp(e.e+ / temperature) + sum over other objects of exp(e.e- / temperature)), averaged.
     object_maps: soft, 0..1; all 0 where the object is absent. 0 where no object shows twice or no other object shows.
     """
-    b, t, c = keys.shape[:3]
+    b, t = keys.shape[:2]
     k = object_maps.shape[2]
-    mass = object_maps.sum((3, 4))  # (b,t,k)
-    pooled = torch.einsum("btchw,btkhw->btkc", keys, object_maps) / mass.clamp(min=1e-6).unsqueeze(3)
-    shown = (mass > 0).flatten()  # (b*t*k,)
-    embedding = F.normalize(pooled.flatten(0, 2)[shown], dim=1, eps=1e-6)  # (n,c)
+    shown = (object_maps.sum((3, 4)) > 0).flatten()  # (b*t*k,)
+    pooled = torch.einsum("btchw,btkhw->btkc", keys, object_maps).flatten(0, 2)[shown]  # sums point where means do
+    embedding = F.normalize(pooled, dim=1, eps=1e-6)  # (n,c)
     number = torch.arange(k, device=keys.device) + k * torch.arange(b, device=keys.device)[:, None, None]  # (b,1,k)
     number = number.expand(b, t, k).flatten()[shown]  # (n,): which object it is
     alike = embedding @ embedding.T / temperature  # (n,n)
     same = number[:, None] == number
     positive = same & ~torch.eye(len(number), dtype=torch.bool, device=keys.device)
-    rows = positive.any(1) & ~same.all(1)  # shown twice, and beside something else
-    if not rows.any():
+    if not positive.any() or same.all():  # nothing shows twice, or nothing beside it
         return (keys * 0).sum()
-    alike, same, positive = alike[rows], same[rows], positive[rows]
-    others = alike.masked_fill(same, -torch.inf).logsumexp(1, keepdim=True)  # (rows,1)
+    others = alike.masked_fill(same, -torch.inf).logsumexp(1, keepdim=True)  # (n,1)
     return (torch.logaddexp(alike, others) - alike)[positive].mean()
