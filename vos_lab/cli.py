@@ -266,7 +266,7 @@ def bench(args: argparse.Namespace) -> None:
 
     from .bench import away, growth, memory, motion, profile, speed
     from .datasets.world import World
-    from .models import load_model
+    from .models import faster, load_model
 
     size = tuple(args.size)
     if args.threads:
@@ -282,11 +282,11 @@ def bench(args: argparse.Namespace) -> None:
     elif args.what == "motion":
         print(motion.run(args.models, args.clips, args.root, args.out, size, args.names))
     elif args.what == "away":
-        rows = away.bench_away(load_model(args.models[0]), args.clips, size, 200, 300, args.out / "away.csv")
+        rows = away.bench_away(faster(load_model(args.models[0])), args.clips, size, 200, 300, args.out / "away.csv")
         print(away.summary(rows))
     elif args.what == "memory":
         clip = World(0).clip(args.frames or 60, size, objects=1)
-        memory.bench_memory(load_model(args.models[0]), clip, args.length, args.growing, args.out)
+        memory.bench_memory(faster(load_model(args.models[0])), clip, args.length, args.growing, args.out)
 
 
 def add_evaluate(commands) -> None:

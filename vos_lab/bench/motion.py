@@ -8,7 +8,7 @@ from ..datasets.davis import DAVIS
 from ..datasets.world import World
 from ..memory import MotionPrior
 from ..metrics import evaluate, text_table
-from ..models import AnyModel, load_model
+from ..models import AnyModel, faster, load_model
 from ..progress import progress
 from ..tracker import Tracker
 from ..training.experiment import interval, paired, values
@@ -80,4 +80,4 @@ def run(
     if root:
         davis = DAVIS(root)
         groups["real"] = [davis.folder(name).load()[::2] for name in names or davis.names]
-    return summary(bench_motion({name: load_model(name) for name in models}, groups, out / "motion.csv"))
+    return summary(bench_motion({name: faster(load_model(name)) for name in models}, groups, out / "motion.csv"))
