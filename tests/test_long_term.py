@@ -88,6 +88,43 @@ def test_eviction_takes_the_least_used_and_those_that_tie():
     assert bank.long_term == 7 and bank._long["usage"].min() == 2
 
 
+def test_what_counts_is_use_per_read():
+    """A cell that was read often has been used more in sum than one that came late, and each time less."""
+    bank = bank_of()
+    usage, reads = torch.full((4, 12), 0.1), torch.ones(4, 12)
+    usage[1, 3], reads[1, 3] = 5.0, 10  # 0.5 per read
+    usage[2, 7], reads[2, 7] = 0.9, 1
+    bank._working["usage"][:4], bank._working["reads"][:4] = usage, reads
+    late = bank.content("key")[2 * 12 + 7]
+    bank.consolidate([1, 2], prototypes=1)
+    assert torch.equal(bank._long["key"][0], late)
+    bank._long = {name: torch.cat([x, x]) for name, x in bank._long.items()}
+    bank._long["usage"], bank._long["reads"] = torch.tensor([5.0, 0.9]), torch.tensor([10.0, 1])
+    bank.evict(1)
+    assert bank._long["usage"].tolist() == [pytest.approx(0.9)]
+
+
+def test_where_keys_have_a_reach_shrinkages_are_mixed_as_values_are():
+    torch.manual_seed(0)
+    bank = MemoryBank("anisotropic")
+    for t in range(3):
+        reach = 1 + torch.rand(1, 1, 3, 4), torch.rand(1, 8, 3, 4)
+        bank.write(t, torch.randn(1, 8, 3, 4), torch.randn(1, 2, 5, 3, 4), *reach)
+    bank._working["usage"][1] = torch.arange(12.0)
+    keys, values, reaches = bank.keys[..., :24].clone(), bank.values[..., :24].clone(), bank.content("shrinkage")[:24].clone()
+    selections = bank.content("selection")[:24].clone()
+    bank.consolidate([0, 1], prototypes=3)
+    chosen = [23, 22, 21]
+    alike = memory.similarity(
+        keys, keys[..., chosen], "anisotropic", shrinkage=reaches[None, None], selection=selections[chosen].T[None]
+    )
+    weights = memory.affinity(alike)[0]  # (24,3)
+    assert torch.equal(bank._long["key"], keys[0, :, chosen].T) and torch.equal(bank._long["selection"], selections[chosen])
+    assert torch.allclose(bank._long["shrinkage"], reaches @ weights, atol=1e-5)
+    assert torch.allclose(bank._long["value"], (values[0] @ weights).movedim(2, 0), atol=1e-5)
+    assert set(bank._long) == {"key", "value", "origin", "usage", "reads", "shrinkage", "selection"}
+
+
 def test_it_stays_bounded():
     policy, bank = LongTerm(every=1, min_working=2, max_working=4, prototypes=5, max_long_term=20), MemoryBank()
     torch.manual_seed(0)

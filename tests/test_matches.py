@@ -105,6 +105,20 @@ def test_a_match_at_the_true_place_has_no_error_and_what_left_the_frame_has_none
     assert found == (1.0, 1.0, pytest.approx(0, abs=1e-5), 4 * (4 + 5 + 5))
 
 
+def test_confidence_is_the_weight_on_the_best_cell_and_those_around_it():
+    level = match_errors(moved_track(0, sharpness=0.0), Moved(0, 44), 1).confidence[0].unflatten(0, (4, 6))
+    assert torch.allclose(level, torch.full((4, 6), 4 / 24))  # all alike: the first cell is the best, a corner of four
+    track = moved_track(0, sharpness=0.05)
+    soft = match_errors(track, Moved(0, 44), 1).confidence
+    alone = track.similarity(1)[0].softmax(0).T.unflatten(1, (4, 6))  # (24,4,6)
+    for cell in (7, 8, 13, 14):  # not at the border
+        row, column = divmod(cell, 6)
+        weights = alone[cell, row - 1 : row + 2, column - 1 : column + 2].sum()
+        assert soft[0, cell] == pytest.approx(weights.item(), abs=1e-5)
+    track.matching["temperature"] = 3.0
+    assert (match_errors(track, Moved(0, 44), 1).confidence < soft).all()
+
+
 def test_wrong_matches_are_seen_as_such():
     track = moved_track(8)
     lies = match_errors(track, Moved(24, 44), 1)  # the truth is two cells further on
@@ -261,8 +275,14 @@ def test_failures_are_found_in_every_frame_and_in_the_memory_of_every_object(pur
         for reader, objects in {1: (1, 3), 2: (2,)}.items():
             for cell, label, on in cell_by_cell(track, masks, purity, frame, reader):
                 false = sum(mass for other, mass in on.items() if other != label)
-                if label in (0, *objects) and false >= 0.3:
-                    expected[frame, cell, reader] = pytest.approx(false, abs=1e-6)
+                if label not in (0, *objects) or false < 0.3:
+                    continue
+                on_object = max((1, 3, 2), key=on.get)
+                to_background = label and on[0] >= false - on[0]
+                kind = "background_as_foreground" if not label else "wrong_instance"
+                kind = "foreground_as_background" if to_background else kind
+                expected[frame, cell, reader] = (label, kind, label or on_object, pytest.approx(false, abs=1e-6))
     found = worst_cells(track, masks, 100, least=0.3, cells_apart=0.01, frames_apart=0.01, purity=purity)
-    assert {(cell.frame, cell.cell, cell.reader): cell.mass for cell in found} == expected
+    place = lambda cell: (cell.frame, cell.cell, cell.reader)
+    assert {place(cell): (cell.label, cell.kind, cell.object_id, cell.mass) for cell in found} == expected
     assert len({key[2] for key in expected}) == 2 and len({key[0] for key in expected}) == 3
