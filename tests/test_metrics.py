@@ -214,11 +214,11 @@ def test_the_smallest_clip_and_the_smallest_object():
     """Three frames, of which the middle one is scored; one pixel, found, missed, and half of what was found."""
     truth = np.zeros((3, 5, 70), dtype=np.uint8)
     truth[:, 2, 65] = 1
-    found = evaluate(truth, truth)
+    found = vl.evaluate(truth, truth)
     assert found.j.shape == (1, 3) and found.J["mean"] == 1.0 and found.F["mean"] == 1.0
     more = truth.copy()
     more[1, 2, 66] = 1
-    half = evaluate(more, truth).J
+    half = vl.evaluate(more, truth).J
     assert half["mean"] == 0.5 and half["recall"] == 0.0  # recall counts frames above one half
 
 
@@ -226,5 +226,5 @@ def test_davis_looks_at_the_first_frame_for_the_number_of_objects():
     truth = np.zeros((4, 6, 8), dtype=np.uint8)
     truth[:, :2] = 1
     truth[1:, 4:] = 3  # a later object, with a gap in the ids
-    assert evaluate(truth, truth, davis=True).object_ids == [1]
-    assert evaluate(truth, truth).object_ids == [1, 3]
+    assert vl.evaluate(truth, truth, davis=True).object_ids == [1]
+    assert vl.evaluate(truth, truth).object_ids == [1, 3]
