@@ -1,19 +1,30 @@
-"""What `make mutants` found: per module how many mutants the tests killed, and the diff of each that lives."""
+"""What `make mutants` found: per module how many mutants the tests killed; then the living, each by reason."""
 
 import json
-import subprocess
+import re
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 
+from mutmut.mutation.diff_apply import get_diff_for_mutant
 from mutmut.stats import status_by_exit_code
 
 WANTED = 0.85
 FOUND = Path("mutants")
+REASONS = {  # why no test can tell, or none should: what the changed lines look like
+    "a device: a test on a CPU cannot tell": r"device=None|\.to\(None\)|-.*device=.*\n\+(?!.*device=)",
+    "the same einsum in capitals": r'\+.*einsum\("[A-Z]',
+    "a default value, which tests should not repeat": r"^-(def |    \w+: \w+ = ).*=",
+    "a dtype that is the default as well": r"dtype=None|-.*dtype=.*\n\+(?!.*dtype=)|astype\(None\)",
+    "speed alone": r"sorted=|AT_ONCE|contiguous",
+    "a limit that no number meets exactly": r"-.*[^=<>-][<>]=? .*\n\+.*[^=<>-][<>]=? ",
+    "a guard against dividing by 0": r"clamp\(min=|np\.maximum\(",
+    "what is empty or nan either way": r"or True|slice\(|initial=|nan_to_num",
+}
 
 
 def main() -> int:
-    """Prints the table; 1 where fewer than WANTED are killed. A mutant that runs too long counts apart: it may be load."""
+    """Prints the report; 1 where fewer than WANTED are killed. A mutant that runs too long counts apart: it may be load."""
     total: Counter[str] = Counter()
     alive = []
     print("| module | mutants | killed | too slow | alive |\n|---|---|---|---|---|")
@@ -26,10 +37,16 @@ def main() -> int:
         alive += [name for name, code in codes.items() if status_by_exit_code[code] in ("survived", "no tests")]
         print(f"| `{path.relative_to(FOUND).with_suffix('')}` | {sum(found.values())} | {row(found)} |")
     print(f"| all | {sum(total.values())} | {row(total)} |")
+    by_reason = defaultdict(list)
     for name in alive:
-        shown = subprocess.run([sys.executable, "-m", "mutmut", "show", name], capture_output=True, text=True).stdout
-        changed = [line for line in shown.splitlines() if line[:1] in ("+", "-") and line[:3] not in ("+++", "---")]
-        print(f"\n{name}", *changed, sep="\n  ")
+        lines = get_diff_for_mutant(name).splitlines()
+        diff = "\n".join(line for line in lines if line[:1] in ("+", "-") and line[:3] not in ("+++", "---"))
+        reason = next((why for why, looks in REASONS.items() if re.search(looks, diff, re.MULTILINE)), "not looked into")
+        by_reason[reason].append((name, diff))
+    for reason in [*REASONS, "not looked into"]:
+        print(f"\n## {reason}: {len(by_reason[reason])}")
+        for name, diff in by_reason[reason]:
+            print(f"\n{name}\n{diff}")
     return int(total["killed"] < WANTED * sum(total.values()))
 
 
