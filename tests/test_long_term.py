@@ -151,3 +151,23 @@ def test_it_stays_bounded():
 def test_a_policy_that_cannot_work_is_refused(make, words):
     with pytest.raises(InputError, match=words):
         make()
+
+
+def test_a_bank_of_keys_with_reach_reads_as_the_function_does_and_counts_in_all_of_memory():
+    torch.manual_seed(0)
+    bank = MemoryBank("anisotropic")
+    for t in range(2):
+        bank.write(t, torch.randn(1, 8, 3, 4), torch.randn(1, 2, 5, 3, 4), 1 + torch.rand(1, 1, 3, 4), torch.rand(1, 8, 3, 4))
+    bank.consolidate([0], prototypes=6)
+    bank.keep([1])
+    reach = bank.content("shrinkage")[None, None].clone()
+    total = torch.zeros(18)
+    for _ in range(2):
+        query, selection = torch.randn(1, 8, 3, 4), torch.rand(1, 8, 3, 4)
+        found = bank.read(query, selection, kind="anisotropic", top_k=5)
+        options = dict(shrinkage=reach, selection=selection.flatten(2))
+        weights = memory.affinity(memory.similarity(bank.keys, query.flatten(2), "anisotropic", **options), top_k=5)[0]
+        assert torch.allclose(found.flatten(3), bank.values @ weights, atol=1e-5)
+        total += weights.sum(1)
+    assert torch.allclose(bank.content("usage"), total, atol=1e-4)
+    assert torch.allclose(bank.content("reads"), torch.tensor(2.0))
