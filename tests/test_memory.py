@@ -284,3 +284,16 @@ def test_a_shrinkage_without_a_selection_is_refused():
     bank, key = vl.MemoryBank("anisotropic"), torch.randn(1, 4, 2, 3)
     with pytest.raises(vl.InputError, match="belong together"):
         bank.write(0, key, torch.rand(1, 1, 2, 2, 3), shrinkage=torch.ones(1, 1, 2, 3))
+
+
+def test_each_kind_of_similarity_by_hand():
+    """One memory cell, one query cell, four channels."""
+    key, query = torch.tensor([1.0, 2.0, 0.0, 2.0]), torch.tensor([2.0, 1.0, 1.0, 0.0])
+    ask = lambda kind, **options: memory.similarity(key[None, :, None], query[None, :, None], kind, **options).item()
+    assert ask("dot") == pytest.approx(4 / 2)  # k.q / sqrt(4)
+    assert ask("cosine") == pytest.approx(4 / (3 * 6**0.5))
+    assert ask("l2") == pytest.approx((2 * 4 - 9) / 2)  # without |q|^2, which is the same for all memory cells
+    selection = torch.tensor([1.0, 0.5, 0.0, 1.0])
+    reach = {"shrinkage": torch.tensor([[[3.0]]]), "selection": selection[None, :, None]}
+    apart = (selection * (key - query).square()).sum().item()
+    assert ask("anisotropic", **reach) == pytest.approx(-3 * apart / 2)
