@@ -145,7 +145,7 @@ class Snippets:
 
         The same arguments give the same sample (with another number of threads, frames may differ in the last digit).
         """
-        number = int(np.random.SeedSequence(seed).generate_state(1, np.uint64)[0] >> 1)
+        number = int(np.random.SeedSequence(seed).generate_state(1, np.uint64)[0]) >> 1
         clip = self.clips.clip(index, number) if isinstance(self.clips, Photos) else self.clips[index]
         with torch.random.fork_rng(devices=[]):  # torchvision draws from torch's global generator
             torch.manual_seed(number)
