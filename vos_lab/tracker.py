@@ -199,9 +199,7 @@ class Tracker:
                 shrinkage, selection = self._reach()
                 if shrinkage is not None and selection is not None:
                     track.reach[t] = shrinkage.cpu(), selection.cpu()
-                for group in self.groups:
-                    if group.share is not None:
-                        track.shares[t] = track.shares.get(t, {}) | dict.fromkeys(group.ids, group.share.cpu())
+                track.shares[t] = {i: group.share.cpu() for group in self.groups if group.share is not None for i in group.ids}
             masks[t] = self._to_ids(prob)
         if record:
             track.centres = {i: {t: x.cpu() for t, x in group.centres.items()} for group in self.groups for i in group.ids}
