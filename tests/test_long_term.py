@@ -145,12 +145,14 @@ def test_it_stays_bounded():
         (lambda: LongTerm(min_working=1), "wanted 2 or more"),
         (lambda: LongTerm(min_working=10, max_working=10), "fewer than max_working"),
         (lambda: LongTerm(prototypes=0), "remembers nothing"),
+        (lambda: LongTerm(every=0), "remembers nothing"),
         (lambda: LongTerm(max_long_term=5), "must hold at least prototypes=128"),
     ],
 )
 def test_a_policy_that_cannot_work_is_refused(make, words):
     with pytest.raises(InputError, match=words):
         make()
+    LongTerm(every=1, min_working=2, max_working=3, prototypes=1, max_long_term=1)  # the smallest that can
 
 
 def test_a_bank_of_keys_with_reach_reads_as_the_function_does_and_counts_in_all_of_memory():

@@ -128,6 +128,13 @@ def test_wrong_matches_are_seen_as_such():
     assert calibration([lies], 8).error > 0.99  # sure, and wrong
 
 
+def test_accuracy_by_hand():
+    """At most a cell off, 8 pixels, are 4 of 5 matches; at most 1, 2, 4, 8 and 16 pixels off 1, 2, 3, 4 and 5."""
+    errors = MatchErrors(torch.tensor([[0.5, 2.0, 3.0, 8.0, 16.0, torch.nan]]), torch.ones(1, 6))
+    expected = (0.8, (0.2 + 0.4 + 0.6 + 0.8 + 1.0) / 5, 29.5 / 5 / 8, 5)
+    assert accuracy([errors], 8) == pytest.approx(expected)
+
+
 def test_calibration_by_hand():
     errors = MatchErrors(torch.tensor([[0.0, 20.0, 3.0, torch.nan]]), torch.tensor([[0.95, 0.85, 0.05, 0.5]]))
     found = calibration([errors], 8)
@@ -183,6 +190,13 @@ def test_the_worst_cells_stand_apart_and_no_left_out_one_is_worse_than_what_hide
     assert all(any(same(a, b) and a.mass >= b.mass and not apart(a, b) for a in kept) for b in hidden)
     few = worst_cells(track, clip.masks, 1, **options)
     assert len(few) == len({(cell.kind, cell.object_id) for cell in kept}) and few[0] == kept[0]
+
+
+@pytest.mark.parametrize("size", [(24, 40), (26, 42), (24, 42), (26, 40)])
+def test_errors_are_of_the_cells_that_have_true_places(size):
+    track = moved_track(0, size=size)  # the outermost middles lie half a pixel outside or inside
+    places = true_places(track, Moved(0), 2, list(range(24)))
+    assert (~match_errors(track, Moved(0), 2).distance[0].isnan()).tolist() == [bool(found) for found in places]
 
 
 def test_true_places_of_a_picture_that_shifts_by_a_cell():

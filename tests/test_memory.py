@@ -280,6 +280,14 @@ def test_a_budget_of_cells_is_kept_and_what_stays_is_what_was_chosen():
     assert policy.keep([0, 1, 2]) == [2]  # a frame is whole only as long as it is the newest
 
 
+def test_a_budget_of_cells_is_told_their_use_per_read():
+    told, bank = [], memory.MemoryBank()
+    bank.write(0, torch.zeros(1, 1, 1, 2), torch.zeros(1, 1, 1, 1, 2))
+    bank._working["usage"][0], bank._working["reads"][0] = torch.tensor([5.0, 0.9]), torch.tensor([10.0, 1.0])
+    memory.CellBudget(3, lambda frames, usage, room: told.append(usage) or [0]).forget(bank, [1])
+    assert torch.allclose(told[0], torch.tensor([0.5, 0.9]))
+
+
 def test_a_shrinkage_without_a_selection_is_refused():
     bank, key = vl.MemoryBank("anisotropic"), torch.randn(1, 4, 2, 3)
     with pytest.raises(vl.InputError, match="belong together"):

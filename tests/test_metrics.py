@@ -121,6 +121,18 @@ def test_davis_counts_all_ids_up_to_the_largest_of_the_first_frame():
     assert scores.object_ids == [1, 2] and scores.per_object["J"]["mean"] == [0, 1]
 
 
+def test_each_score_is_that_of_the_plain_functions_wherever_the_object_is():
+    truth, rng = np.zeros((3, 20, 200), np.uint8), np.random.default_rng(0)
+    truth[:, 4:15, 150:200] = 1  # at the right edge of the frame
+    truth[:, 0:9, 70:80] = 2
+    prediction = np.where(rng.random(truth.shape) < 0.1, 3 - truth, truth).astype(np.uint8)
+    scores = vl.evaluate(prediction, truth, name="edge")
+    assert scores.name == "edge"
+    for j, f, k in zip(scores.j, scores.f, scores.object_ids):
+        assert np.allclose(j[1:2], metrics.region_similarity(truth == k, prediction == k)[1:2])
+        assert np.allclose(f[1:2], metrics.contour_accuracy(truth == k, prediction == k)[1:2])
+
+
 def test_void_is_background_and_frames_that_are_all_void_are_not_scored():
     truth = two_objects()
     truth[6] = 255

@@ -220,13 +220,13 @@ def true_places(
 
     truth: exact correspondence, as a rendered clip has it. Frames that do not show it are left out.
     """
-    middles = cell_centres(track)[cells].numpy()  # (n,2)
+    middles = cell_centres(track)[cells]  # (n,2)
+    shown = in_frame(middles, track).numpy()
     limits = (track.masks.shape[2] - 1, track.masks.shape[1] - 1)
-    inside = ((middles >= 0) & (middles <= limits)).all(1)  # padding shows nothing
     found: list[dict[int, tuple[int, int]]] = [{} for _ in cells]
     for other in track.memory_frames(frame, reader):
-        places, visible = truth.follow(middles, frame, other)
-        for i in np.flatnonzero(visible & inside):
+        places, visible = truth.follow(middles.numpy(), frame, other)
+        for i in np.flatnonzero(visible & shown):
             x, y = np.clip(np.rint(places[i]), 0, limits).astype(int)
             found[i][other] = track.cell_at(int(x), int(y))
     return found
@@ -261,9 +261,7 @@ def match_errors(track: "Track", truth: "Truth", frame: int) -> MatchErrors:
     remembered = track.memory_frames(frame)
     h, w = track.keys[frame].shape[2:]
     grid = cell_centres(track)  # (m,2)
-    height, width = track.masks.shape[1:]
-    x, y = grid.T
-    inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)  # padding shows nothing
+    shown = in_frame(grid, track)
     scores = track.logits(frame)[0, : len(remembered) * h * w]
     alone = scores.unflatten(0, (len(remembered), h * w)).softmax(1)  # (s,h*w,m): a softmax over each remembered frame
     best = alone.argmax(1)  # (s,m)
@@ -271,9 +269,9 @@ def match_errors(track: "Track", truth: "Truth", frame: int) -> MatchErrors:
     confidence = around.flatten(2).gather(2, best[:, :, None])[:, :, 0]
     distance = torch.full_like(confidence, torch.nan)
     for i, other in enumerate(remembered):
-        places, visible = truth.follow(grid[inside].numpy(), frame, other)
-        error = (grid[best[i, inside]] - torch.from_numpy(places)).norm(dim=1)  # pixels
-        distance[i, inside] = error.masked_fill(~torch.from_numpy(visible), torch.nan).float()
+        places, visible = truth.follow(grid[shown].numpy(), frame, other)
+        error = (grid[best[i, shown]] - torch.from_numpy(places)).norm(dim=1)  # pixels
+        distance[i, shown] = error.masked_fill(~torch.from_numpy(visible), torch.nan).float()
     return MatchErrors(distance, confidence.clamp(max=1))
 
 
@@ -284,6 +282,12 @@ def cell_centres(track: "Track") -> Float[Tensor, "m 2"]:
     y, x = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
     middle = (track.stride - 1) / 2
     return torch.stack([x * track.stride + middle - left, y * track.stride + middle - above], 2).flatten(0, 1).double()
+
+
+def in_frame(places: Float[Tensor, "n 2"], track: "Track") -> Bool[Tensor, "n"]:
+    """Which of these (x, y) lie in the frame and not in its padding, which shows nothing."""
+    height, width = track.masks.shape[1:]
+    return ((places >= 0) & (places <= torch.tensor([width - 1, height - 1]))).all(1)
 
 
 class Accuracy(NamedTuple):

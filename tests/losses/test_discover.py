@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from vos_lab.clip import IMAGENET_MEAN, IMAGENET_STD, normalise
-from vos_lab.losses.discover import follow_regions, propose_regions
+from vos_lab.losses.discover import follow_regions, propose_regions, region_maps
 
 
 def squares():
@@ -106,3 +106,33 @@ def test_each_pair_is_compared_with_its_own_rivals():
     keys, regions, annotated = scene()
     keys[1, :, :4, :4] = torch.tensor([0.6, 0.8])[:, None, None]  # thing b has changed somewhat: cosine 0.8, and a's is 1
     assert follow_regions(keys, regions, annotated)[1].flatten(1).any(1).all()
+
+
+def test_regions_are_sought_in_the_colours_of_the_picture(monkeypatch):
+    """Not in normalised ones, in which a step of red would count for more than a step of green."""
+    asked = []
+    monkeypatch.setattr(
+        "skimage.segmentation.felzenszwalb", lambda frame, **_: asked.append(frame) or frame[..., 0].astype(int)
+    )
+    picture = torch.randint(0, 256, (1, 64, 64, 3), generator=torch.manual_seed(0), dtype=torch.uint8)
+    propose_regions(normalise(picture))
+    assert torch.allclose(torch.from_numpy(asked[0]), picture[0] / 255, atol=1e-5)
+
+
+def test_a_partner_that_is_more_like_another_is_no_partner():
+    """At these angles later region 0 is most like first region 1, whose other partner fits the two together better."""
+    angles = torch.tensor([[44.0, 0.0], [18.2, -19.9]]).deg2rad()  # (frames, regions)
+    keys = torch.stack([angles.cos(), angles.sin()], 1).unsqueeze(2)  # (t,c,1,regions)
+    found = follow_regions(keys, torch.tensor([[[1, 2]], [[1, 2]]]), torch.zeros(2, 1, 2))
+    assert found[0].sum() == 2 and not found[1].any()
+
+
+def test_a_region_is_left_out_for_the_share_of_itself_that_is_annotated():
+    regions = torch.ones(8, 8, dtype=torch.int64)  # cells of 2x2 pixels; number 1 is the ground
+    regions[0, :2], regions[2:6, :4], regions[6:, 4:6] = 2, 3, 4  # half of a cell, four cells, one cell
+    annotated = torch.zeros(4, 4)
+    annotated[0, 0], annotated[1, 0] = 0.15, 0.3  # of region 2: 0.15; of region 3: 0.3 / 4
+    maps = region_maps(regions, (4, 4), annotated)
+    assert maps.sum((1, 2)).tolist() == [10.5, 4, 1]
+    annotated[0, 0] = 0.05
+    assert region_maps(regions, (4, 4), annotated).sum((1, 2)).tolist() == [10.5, 0.5, 4, 1]

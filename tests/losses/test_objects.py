@@ -43,6 +43,12 @@ def test_order_of_objects_frames_and_clips_is_nothing():
     assert torch.allclose(loss, object_correspondence(keys[[1, 0]], maps[[1, 0]]))
 
 
+@pytest.mark.parametrize("scale", [1e-3, 1e3])
+def test_the_length_of_keys_is_nothing(scale):
+    keys, maps = scene()
+    assert torch.allclose(object_correspondence(scale * keys, maps), object_correspondence(keys, maps))
+
+
 def test_an_absent_object_leaves_no_trace():
     keys, maps = scene(k=3)
     maps[:, 1, 2] = 0
