@@ -25,6 +25,8 @@ SHIPPED = {
     "xmem-small": "xmem-small",
     "stcn-tiny-masks": "stcn-tiny",
     "stcn-tiny-corr": "stcn-tiny",
+    "xmem-small-masks": "xmem-small",
+    "xmem-small-corr": "xmem-small",
 }
 SHIPPED_WEIGHTS = DATA / "weights"
 
