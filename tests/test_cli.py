@@ -204,6 +204,10 @@ def test_train_on_real_clips_alone(monkeypatch, tmp_path):
         (["train", "stcn-large"], "there is no config 'stcn-large': choose"),
         (["train", "stcn-tiny", "lr=fast"], "lr: wanted float, got 'fast'"),
         (["train", "stcn-tiny", "--data", "davis"], "--data and --root belong together"),
+        (
+            ["train", "stcn-tiny", "--data", "davis", "--root", ".", "validation_clips=[bear]"],
+            "validation_clips are trained on",
+        ),
         (["track", "ducks", "--root", ".", "--out", "x"], "there is no data set 'ducks' to track"),
     ],
 )

@@ -329,3 +329,18 @@ def test_known_masks_are_the_masks_or_a_sentence(ball):
     assert ball.known_masks is ball.masks
     with pytest.raises(vl.InputError, match="clip 'mute' has no masks"):
         _ = vl.Clip(ball.frames, name="mute").known_masks
+
+
+def test_a_grey_mask_with_transparency_is_read_and_ids_below_0_are_not(tmp_path):
+    ids = np.zeros((8, 10), np.uint8)
+    ids[2:5, 3:7] = 2
+    Image.fromarray(np.stack([ids, np.full_like(ids, 255)], 2), "LA").save(tmp_path / "la.png")
+    assert (mask_files.read_mask(tmp_path / "la.png")[0] == ids).all()
+    Image.fromarray(ids.astype(np.int32) - 3).save(tmp_path / "below.tif")
+    with pytest.raises(vl.InputError, match="holds the id -3"):
+        mask_files.read_mask(tmp_path / "below.tif")
+
+
+def test_each_frame_has_a_name():
+    with pytest.raises(vl.InputError, match="1 frame_names for 3 frames"):
+        vl.Clip(np.zeros((3, 4, 4, 3), np.uint8), frame_names=["a"])

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from vos_lab import InputError, World
+from vos_lab.datasets import samples
 from vos_lab.matches import (
     MatchErrors,
     accuracy,
@@ -17,8 +18,16 @@ from vos_lab.matches import (
     true_places,
     worst_cells,
 )
+from vos_lab.models import load_model
 from vos_lab.models.presets import build
 from vos_lab.tracker import Track, Tracker
+
+
+@pytest.fixture(scope="module")
+def late_track():
+    clip = samples.load("late")[:14]
+    return clip, Tracker(load_model("colour")).run(clip, record=True)
+
 
 MEMORY = torch.tensor([[0, 0, 1, 2, -1]])
 
@@ -300,3 +309,24 @@ def test_failures_are_found_in_every_frame_and_in_the_memory_of_every_object(pur
     place = lambda cell: (cell.frame, cell.cell, cell.reader)
     assert {place(cell): (cell.label, cell.kind, cell.object_id, cell.mass) for cell in found} == expected
     assert len({key[2] for key in expected}) == 2 and len({key[0] for key in expected}) == 3
+
+
+def test_the_memory_of_a_late_object_is_measured_from_its_second_frame_on(late_track):
+    clip, track = late_track
+    first = [frame for frame, by_object in track.memory.items() if 3 in by_object]
+    assert 0 < len(first) < len(track.memory)
+    assert track_matches(track, clip.masks, object_id=3) == track_matches(track, clip.masks, first, object_id=3)
+
+
+def test_what_is_missing_is_said(as_user):
+    bare = Track(np.zeros((3, 16, 16), np.uint8))
+    for ask in (lambda: bare.cell_at(1, 1), lambda: track_matches(bare, bare.masks), lambda: cell_centres(bare)):
+        with pytest.raises(InputError, match="keeps no record"):
+            ask()
+    track = moved_track(0)
+    for ask in (lambda: match_errors(track, None, 2), lambda: true_places(track, None, 2, [0])):
+        with pytest.raises(InputError, match="no exact truth"):
+            ask()
+    for ask in (lambda: track_matches(track, None), lambda: worst_cells(track, None)):
+        with pytest.raises(InputError, match="no true masks"):
+            ask()

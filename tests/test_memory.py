@@ -305,3 +305,22 @@ def test_each_kind_of_similarity_by_hand():
     reach = {"shrinkage": torch.tensor([[[3.0]]]), "selection": selection[None, :, None]}
     apart = (selection * (key - query).square()).sum().item()
     assert ask("anisotropic", **reach) == pytest.approx(-3 * apart / 2)
+
+
+@pytest.mark.parametrize("kind", ["l2", "dot", "cosine"])
+def test_a_bank_reads_with_its_own_kind_of_similarity(kind):
+    torch.manual_seed(0)
+    bank = memory.MemoryBank(kind)
+    key, value, query = torch.randn(1, 8, 3, 4), torch.randn(1, 2, 5, 3, 4), torch.randn(1, 8, 3, 4)
+    bank.write(0, key, value)
+    plain = memory.read(key.flatten(2), query.flatten(2), value.flatten(3), kind=kind)
+    assert torch.allclose(bank.read(query).flatten(3), plain, atol=1e-6)
+    with pytest.raises(vl.InputError, match="no shrinkage to read with"):
+        bank.read(query, torch.rand(1, 8, 3, 4))
+
+
+def test_a_budget_below_one_frame_is_refused():
+    bank = memory.MemoryBank()
+    bank.write(0, torch.zeros(1, 1, 3, 4), torch.zeros(1, 1, 1, 3, 4))
+    with pytest.raises(vl.InputError, match="cells=10 do not hold a frame, which has 12"):
+        memory.CellBudget(10, lambda frames, usage, room: []).forget(bank, [1])

@@ -48,6 +48,12 @@ def test_an_object_that_is_lost_late_decays_and_one_found_late_gains():
     assert vl.evaluate(lost, truth).J["decay"] == 1 and vl.evaluate(lost[::-1], truth).J["decay"] == -1
 
 
+def test_quarters_of_seven_frames_are_those_of_the_davis_tool():
+    """They end at frames 1, 2.5, 4, 5.5 and 7, counted from 1; halves go up."""
+    assert metrics.decay(np.array([1.0, 1, 0, 0, 0, 1, 1])) == pytest.approx(2 / 3 - 1)
+    assert metrics.decay(np.array([1.0, 1, 0, 0, 1, 0, 0])) == pytest.approx(2 / 3)
+
+
 def plain_contour_accuracy(truth, prediction, radius):
     """One mask at a time, with a disk from scikit-image: how the definition reads."""
     from skimage.morphology import dilation, disk
@@ -240,3 +246,23 @@ def test_davis_looks_at_the_first_frame_for_the_number_of_objects():
     truth[1:, 4:] = 3  # a later object, with a gap in the ids
     assert vl.evaluate(truth, truth, davis=True).object_ids == [1]
     assert vl.evaluate(truth, truth).object_ids == [1, 3]
+
+
+def test_masks_of_ids_are_no_masks_of_one_object(as_user):
+    """They would be empty, and two empty masks agree."""
+    left, right = np.zeros((1, 12, 20), np.uint8), np.zeros((1, 12, 20), np.uint8)
+    left[:, 4:8, 2:6], right[:, 4:8, 14:18] = 255, 255
+    for score in (metrics.region_similarity, metrics.contour_accuracy):
+        assert score(left > 0, right > 0) == 0
+        for wrong in ((left, right), (left > 0, right), (left[0] > 0, right[0] > 0)):
+            with pytest.raises(vl.InputError, match="must be bool .n,H,W.|must have one shape"):
+                score(*wrong)
+
+
+def test_nothing_to_score_is_said(as_user):
+    with pytest.raises(vl.InputError, match="truth holds no object"):
+        late = two_objects()
+        late[0] = 0
+        vl.evaluate(late, late, davis=True)
+    with pytest.raises(vl.InputError, match="no masks to score"):
+        vl.evaluate(late, None)

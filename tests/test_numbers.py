@@ -83,7 +83,8 @@ def test_half_precision_does_not_overflow(dtype, kind):
     reach = {"shrinkage": 1 + torch.rand(1, 1, 30), "selection": torch.rand(1, 64, 20)} if kind == "anisotropic" else {}
     small = {name: x.to(dtype) for name, x in reach.items()}
     found = memory.affinity(memory.similarity(key.to(dtype), query.to(dtype), kind, **small))
-    assert found.isfinite().all() and torch.allclose(found.float().sum(1), torch.ones(1, 20), atol=0.02)
+    assert found.isfinite().all() and torch.allclose(found.sum(1), torch.ones(1, 20), atol=1e-5)
+    assert found.dtype == torch.float32  # also of bfloat16: it has too few digits to subtract squares
     values = torch.randn(1, 2, 3, 30).to(dtype)
     readout = memory.read(key.to(dtype), query.to(dtype), values, kind=kind, **small)
     assert readout.dtype == dtype and readout.isfinite().all()

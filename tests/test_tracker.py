@@ -4,6 +4,7 @@ import torch
 
 import vos_lab as vl
 from vos_lab import memory
+from vos_lab.datasets import samples
 from vos_lab.models import Model, SensoryModel
 
 
@@ -203,3 +204,35 @@ def test_each_model_has_what_a_tracker_needs(name, kind):
     model = vl.load_model(name, weights=None if name == "colour" else "random")
     assert isinstance(model, kind)
     assert isinstance(model, SensoryModel) == (kind is SensoryModel)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (lambda image: (255 * image).to(torch.uint8), "float .3,H,W., normalised as Clip.images does, got torch.uint8"),
+        (lambda image: image[None], r"got torch.float32 \(1, 3, 240, 432\)"),
+        (lambda image: image * torch.nan, "must be finite"),
+    ],
+)
+def test_a_refused_image_leaves_the_tracker_as_it_was(spoil, sentence, as_user):
+    clip = samples.load("walk")[:4]
+    images, given = clip.images(), torch.from_numpy(clip.masks[:1] == 1).float()
+    trackers = [vl.Tracker(vl.load_model("colour"), vl.EveryNth(1)) for _ in range(2)]
+    for tracker in trackers:
+        tracker.start(images[0], given)
+        tracker.step(images[1])
+    with pytest.raises(vl.InputError, match=sentence):
+        trackers[0].step(spoil(images[2]))
+    with pytest.raises(vl.InputError, match=sentence):
+        trackers[0].start(spoil(images[2]), given)
+    first, second = (tracker.step(images[2]) for tracker in trackers)
+    assert torch.equal(first, second) and trackers[0].groups[0].bank.slots == [0, 1]
+
+
+def test_a_model_in_training_mode_is_refused_and_not_changed():
+    model, clip = vl.load_model("stcn-tiny").train(), samples.load("walk")[:2]
+    before = {name: x.clone() for name, x in model.state_dict().items()}
+    with pytest.raises(vl.InputError, match="call model.eval"):
+        vl.Tracker(model).run(clip)
+    assert all(torch.equal(x, before[name]) for name, x in model.state_dict().items())
+    vl.Tracker(model.eval()).run(clip)

@@ -191,8 +191,7 @@ def train_model(args: argparse.Namespace) -> None:
         overrides.insert(0, f"{args.data.replace('-', '_')}={args.root}")
     config = load_config(args.config, overrides)
     if args.data:
-        for stage in config.stages:
-            stage.data = {args.data: 1}
+        config = replace(config, stages=[replace(stage, data={args.data: 1}) for stage in config.stages])
     path = train(config, args.out or Path("runs") / Path(args.config).stem)
     if PartialState().is_main_process:
         print(f"Wrote {path}")

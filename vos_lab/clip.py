@@ -56,6 +56,8 @@ class Clip:
             raise InputError(
                 f"masks must be uint8 {self.frames.shape[:3]} like the frames, got {self.masks.dtype} {self.masks.shape}"
             )
+        if self.frame_names and len(self.frame_names) != len(self.frames):
+            raise InputError(f"there are {len(self.frame_names)} frame_names for {len(self.frames)} frames: give one for each")
         self.frame_names = self.frame_names or [f"{t:05d}" for t in range(len(self.frames))]
 
     @property

@@ -39,8 +39,8 @@ def read_mask(path: str | Path) -> tuple[UInt8[np.ndarray, "H W"], bool]:
         with Image.open(path) as image:
             ids = np.asarray(image)
             grey = image.mode != "P"
-            if image.mode in ("RGB", "RGBA") and (ids[..., :3] == ids[..., :1]).all():
-                ids = ids[..., 0]  # grey, saved with three equal channels, as many paint programs do
+            if image.mode == "LA" or image.mode in ("RGB", "RGBA") and (ids[..., :3] == ids[..., :1]).all():
+                ids = ids[..., 0]  # grey, saved with transparency or three equal channels, as many paint programs do
             elif image.mode not in ("P", *GREY_MODES):
                 raise InputError(
                     f"{path} is a {image.mode} image in colour, but a mask holds one object id per pixel: save it as grey or "
@@ -50,8 +50,8 @@ def read_mask(path: str | Path) -> tuple[UInt8[np.ndarray, "H W"], bool]:
         raise InputError(f"{path} does not exist: give a mask PNG or a folder of them") from None
     except (UnidentifiedImageError, OSError, SyntaxError) as error:
         raise InputError(f"{path} cannot be read as an image ({error}): give a palette or grey PNG") from None
-    if ids.max() > 255:
-        raise InputError(f"{path} holds the id {ids.max()}, but ids go from 1 to 254 (255 is void)")
+    if strange := [int(i) for i in (ids.min(), ids.max()) if not 0 <= i <= 255]:
+        raise InputError(f"{path} holds the id {strange[0]}, but ids go from 1 to 254 (255 is void)")
     return ids.astype(np.uint8), grey
 
 

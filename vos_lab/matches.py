@@ -77,6 +77,8 @@ def cell_labels(masks: Integer[Tensor, "*b H W"], stride: int, purity: float = 0
 
 def track_labels(track: "Track", masks: UInt8[np.ndarray, "T H W"], purity: float = 0.75) -> Integer[Tensor, "T m"]:
     """`cell_labels` of true masks in the cells of the track's network; what lies in the padding is background."""
+    if masks is None:
+        raise InputError("there are no true masks to tell false matches by: take a clip that has them in all frames")
     return cell_labels(padded(torch.from_numpy(masks), track), track.stride, purity)
 
 
@@ -112,11 +114,13 @@ def track_matches(
     """How a recorded track matched, against the true masks of its clip.
 
     object_id: whose memory, the first object's unless given (objects that appear together share one) · frames: those to
-    measure, all that read memory unless given. Where a frame or its memory is not annotated, it is left out.
+    measure, all that read it unless given. Where a frame or its memory is not annotated, it is left out.
     """
     labels = track_labels(track, masks, purity)
     sums, background, objects = torch.zeros(4, dtype=torch.float64), 0, 0
-    for frame in track.memory if frames is None else frames:
+    if frames is None:
+        frames = [frame for frame, by_object in track.memory.items() if object_id is None or object_id in by_object]
+    for frame in frames:
         if not annotated(track, masks, frame, object_id):
             continue
         origins = track.origins(frame, object_id)
@@ -171,8 +175,7 @@ def worst_cells(
             if annotated(track, masks, frame, reader):
                 failed += failures(track, frame, reader, objects, labels, least)
     failed.sort(key=lambda cell: -cell.mass)
-    columns = next(iter(track.keys.values())).shape[3]
-    return thinned(failed, columns, count, cells_apart, frames_apart)
+    return thinned(failed, track.grid[1], count, cells_apart, frames_apart)
 
 
 def readers(track: "Track", frame: int) -> dict[int, list[int]]:
@@ -220,6 +223,7 @@ def true_places(
 
     truth: exact correspondence, as a rendered clip has it. Frames that do not show it are left out.
     """
+    check_truth(truth)
     middles = cell_centres(track)[cells]  # (n,2)
     shown = in_frame(middles, track).numpy()
     limits = (track.masks.shape[2] - 1, track.masks.shape[1] - 1)
@@ -235,7 +239,7 @@ def true_places(
 def padded(masks: Integer[Tensor, "T H W"], track: "Track") -> Integer[Tensor, "T H2 W2"]:
     """Masks as the network saw them: filled up with background to whole cells."""
     above, left = track.padding
-    h, w = next(iter(track.keys.values())).shape[2:]
+    h, w = track.grid
     below, right = h * track.stride - masks.shape[1] - above, w * track.stride - masks.shape[2] - left
     return F.pad(masks, (left, right, above, below))
 
@@ -258,8 +262,9 @@ def match_errors(track: "Track", truth: "Truth", frame: int) -> MatchErrors:
     track: recorded (`run(clip, record=True)`) · truth: of the same clip (`clip.truth`). All cells of these frames count,
     without top-k; single cells in long-term memory do not.
     """
+    check_truth(truth)
     remembered = track.memory_frames(frame)
-    h, w = track.keys[frame].shape[2:]
+    h, w = track.grid
     grid = cell_centres(track)  # (m,2)
     shown = in_frame(grid, track)
     scores = track.logits(frame)[0, : len(remembered) * h * w]
@@ -275,10 +280,15 @@ def match_errors(track: "Track", truth: "Truth", frame: int) -> MatchErrors:
     return MatchErrors(distance, confidence.clamp(max=1))
 
 
+def check_truth(truth: "Truth | None") -> None:
+    if truth is None:
+        raise InputError("this clip has no exact truth: take a rendered one, as vl.World(seed=0).clip() or a sample")
+
+
 def cell_centres(track: "Track") -> Float[Tensor, "m 2"]:
     """(x, y) of the middle of each cell, row by row, in the frame's pixels; of cells in the padding, outside the frame."""
     above, left = track.padding
-    h, w = next(iter(track.keys.values())).shape[2:]
+    h, w = track.grid
     y, x = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
     middle = (track.stride - 1) / 2
     return torch.stack([x * track.stride + middle - left, y * track.stride + middle - above], 2).flatten(0, 1).double()
@@ -292,8 +302,8 @@ def in_frame(places: Float[Tensor, "n 2"], track: "Track") -> Bool[Tensor, "n"]:
 
 class Accuracy(NamedTuple):
     """pck: share of visible cells whose best match is at most one cell off (PCK@1) · delta_average: mean share within 1, 2, 4,
-    8 and 16 pixels, as TAP-Vid has it (a match is a whole cell: half a cell off is the best that most can be) · mean_cells:
-    mean distance in cells · cells: how many were visible. nan where none was.
+    8 and 16 pixels of this frame, TAP-Vid's thresholds for frames of 256x256 (a match is a whole cell: half a cell off is the
+    best that most can be) · mean_cells: mean distance in cells · cells: how many were visible. nan where none was.
     """
 
     pck: float

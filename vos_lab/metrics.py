@@ -23,8 +23,8 @@ ON = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(1, dtype
 
 
 def region_similarity(truth: Masks, prediction: Masks) -> Float[np.ndarray, "n"]:
-    """J = |intersection| / |union| of each pair of masks; 1 where both are empty."""
-    same_shape(truth, prediction)
+    """J = |intersection| / |union| of each pair of masks; 1 where both are empty. Raises InputError for masks of ids."""
+    two_masks(truth, prediction)
     return regions_agree(*cropped(pack(truth), pack(prediction))[:2])
 
 
@@ -32,8 +32,9 @@ def contour_accuracy(truth: Masks, prediction: Masks, radius: int | None = None)
     """F = 2PR / (P+R) of each pair of masks, P and R being the shares of one boundary within `radius` pixels of the other.
 
     radius: 0.8 % of the image diagonal, rounded up, unless given. Two empty boundaries give 1, an empty one against another 0.
+    Raises InputError for masks of ids.
     """
-    same_shape(truth, prediction)
+    two_masks(truth, prediction)
     radius = default_radius(truth.shape[1:]) if radius is None else radius
     parts = [slice(start, start + AT_ONCE) for start in range(0, len(truth), AT_ONCE)]
     pairs = (cropped(pack(truth[part]), pack(prediction[part])) for part in parts)
@@ -63,6 +64,13 @@ def contours_agree(truth: Words, prediction: Words, width: int, radius: int) -> 
 def frame_score(truth: Masks, prediction: Masks) -> float:
     """J&F of one frame: the mean over its objects (n)."""
     return float((region_similarity(truth, prediction) + contour_accuracy(truth, prediction)).mean() / 2)
+
+
+def two_masks(truth: np.ndarray, prediction: np.ndarray) -> None:
+    same_shape(truth, prediction)
+    for masks in (truth, prediction):
+        if masks.dtype != bool or masks.ndim != 3:
+            raise InputError(f"masks must be bool (n,H,W), got {masks.dtype} {masks.shape}: of ids, masks == 1 is object 1")
 
 
 def same_shape(truth: np.ndarray, prediction: np.ndarray) -> None:
@@ -159,7 +167,7 @@ def recall(values: Float[np.ndarray, "t"]) -> float:
 def decay(values: Float[np.ndarray, "t"]) -> float:
     """How much is lost over the clip: mean of the first quarter minus mean of the last; neighbouring quarters share a frame."""
     edges = (np.round(np.linspace(1, len(values), 5) + 1e-10) - 1).astype(int)
-    return mean(values[edges[0] : edges[1] + 1]) - mean(values[edges[3] : edges[4] + 1])
+    return mean(values[: edges[1] + 1]) - mean(values[edges[3] :])
 
 
 STATISTICS = {"mean": mean, "recall": recall, "decay": decay}
@@ -279,6 +287,8 @@ def evaluate(
     sparse: score the last frame too, as YouTube-VOS does; by default where some frame has no annotation.
     Raises InputError for shapes that differ and clips in which nothing is left to score.
     """
+    if truth is None or prediction is None:
+        raise InputError("there are no masks to score: give those of the prediction and the true ones of the same frames")
     same_shape(truth, prediction)
     if truth.ndim != 3 or len(truth) < 3:
         raise InputError(

@@ -1,5 +1,6 @@
 """Track: what a tracker found in a clip and, where it was recorded, where it looked."""
 
+import math
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -68,9 +69,17 @@ class Track:
         return sorted(by_object[object_id])
 
     @property
+    def grid(self) -> tuple[int, int]:
+        """(h, w) cells of a frame."""
+        if not self.keys:
+            raise InputError("this track keeps no record: run the tracker with run(clip, record=True)")
+        h, w = next(iter(self.keys.values())).shape[2:]
+        return h, w
+
+    @property
     def padding(self) -> tuple[int, int]:
         """How many pixels the grid of cells begins (above, left of) the frame."""
-        h, w = next(iter(self.keys.values())).shape[2:]
+        h, w = self.grid
         return (h * self.stride - self.masks.shape[1]) // 2, (w * self.stride - self.masks.shape[2]) // 2
 
     def cell_at(self, x: int, y: int) -> tuple[int, int]:
@@ -85,7 +94,7 @@ class Track:
         self, frame: int, object_id: int | None = None, cells: slice | list[int] = slice(None)
     ) -> Float[Tensor, "1 n m"]:
         """Where each query cell of `frame` looked: memory frames oldest first, h*w cells each, row by row; then
-        long-term cells. cells: only these query cells.
+        long-term cells. cells: only these query cells. Of a tracker with read=: where `memory.read` would have looked.
 
         Computed on demand from the keys, never stored.
         """
@@ -139,7 +148,7 @@ class Track:
 
     def _look_up(self, origins: Int64[Tensor, "n"], maps: dict[int, Float[Tensor, "1 c h w"]]) -> Float[Tensor, "1 c n"]:
         """What the maps, one per frame, hold in these cells."""
-        cells = next(iter(self.keys.values()))[0, 0].numel()
+        cells = math.prod(self.grid)
         frames, position = (origins // cells).unique(return_inverse=True)
         flat = position * cells + origins % cells  # (n,), in the frames that are needed, one after the other
         return torch.cat([maps[f].flatten(2) for f in frames.tolist()], 2)[:, :, flat]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from . import memory
@@ -84,6 +84,9 @@ class Tracker:
 
         Returns the probabilities of background and each object, and forgets any earlier video.
         """
+        check_image(image)
+        if any(isinstance(m, nn.BatchNorm2d) and m.training for m in getattr(self.model, "modules", list)()):
+            raise InputError("the model is in training mode, in which each frame would change its norms: call model.eval()")
         self.groups, self.frame = [], frame
         self._see(image)
         self._prob = self._image.new_zeros(0, *image.shape[1:])
@@ -94,6 +97,7 @@ class Tracker:
         """Segment the next frame: probabilities of background and each object, in the order of `ids`."""
         if not self.groups:
             raise InputError("the tracker has no first mask: call start(image, masks) before step(image)")
+        check_image(image)
         if image.shape[1:] != self._size:
             raise InputError(
                 f"image must be (3,{self._size[0]},{self._size[1]}) like the first frame, got {tuple(image.shape)}: "
@@ -208,8 +212,6 @@ class Tracker:
 
     def _see(self, image: Float[Tensor, "3 H W"]) -> None:
         """Encode a frame, padded with zeros evenly to a multiple of the stride, the odd pixel right and below."""
-        if not image.isfinite().all():  # a network would spread it over the mask without a word
-            raise InputError("image must be finite, but it holds nan or infinity: give normalised pixels, as Clip.images does")
         parameter = next(iter([*self.model.parameters(), *self.model.buffers()]), image)  # a model may have none
         self._size = image.shape[1:]
         spare_h, spare_w = (-side % self.model.stride for side in self._size)
@@ -272,6 +274,14 @@ class Tracker:
     def _to_ids(self, prob: Float[Tensor, "classes H W"]) -> UInt8[np.ndarray, "H W"]:
         best = prob.max(0).indices  # argmax, which takes 30 times as long here: it does not vectorise over the first axis
         return np.array([0, *self.ids], dtype=np.uint8)[best.cpu().numpy()]
+
+
+def check_image(image: Tensor) -> None:
+    """A network would make a mask of anything."""
+    if image.ndim != 3 or len(image) != 3 or not image.is_floating_point():
+        raise InputError(f"image must be float (3,H,W), normalised as Clip.images does, got {image.dtype} {tuple(image.shape)}")
+    if not image.isfinite().all():
+        raise InputError("image must be finite, but it holds nan or infinity: give normalised pixels, as Clip.images does")
 
 
 def long_term(bank: MemoryBank) -> LongTermCells:

@@ -3,6 +3,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from vos_lab import InputError
 from vos_lab.losses import bootstrapped_cross_entropy, dice
 
 
@@ -41,3 +42,12 @@ def test_gradients():
     for iteration in (0, 45_000, 100_000):
         assert torch.autograd.gradcheck(lambda x, i=iteration: bootstrapped_cross_entropy(x, target, i)[0], logits)
     assert torch.autograd.gradcheck(lambda x: dice(x.sigmoid()[:, 0], (target == 0).double()), logits)
+
+
+def test_the_schedule_may_be_a_step_and_must_not_run_backwards():
+    logits, target = torch.zeros(1, 2, 4, 4), torch.zeros(1, 4, 4, dtype=torch.int64)
+    assert [bootstrapped_cross_entropy(logits, target, i, 5, 5, 0.5)[1] for i in (4, 5)] == [1, 0.5]
+    assert bootstrapped_cross_entropy(logits, target, 0, 0, 0)[1] == 0.15
+    for wrong in ({"start": 70, "end": 20}, {"top_p": 2.0}, {"top_p": 0.0}):
+        with pytest.raises(InputError, match="wanted start not after end, and top_p above 0"):
+            bootstrapped_cross_entropy(logits, target, 0, **wrong)

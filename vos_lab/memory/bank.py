@@ -24,7 +24,7 @@ class MemoryBank:
     """
 
     def __init__(self, kind: Kind = "l2"):
-        self.kind = kind  # of similarity, for consolidation
+        self.kind = kind  # of similarity, for reading and consolidation
         self.slots: list[int] = []  # the frame in each slot
         self._working: dict[str, Tensor] = {}  # content -> (slots,h*w,...), some of them free
         self._long: dict[str, Tensor] = {}  # content -> (cells,...)
@@ -130,11 +130,13 @@ class MemoryBank:
         """What the remembered values say about each query cell; options as for `memory.read` or the reader in its place."""
         if not self.slots:
             raise InputError("memory is empty: write a frame before reading (does the policy keep any?)")
+        if selection is not None and not self.has("shrinkage"):
+            raise InputError("these frames have no shrinkage to read with: give shrinkage= and selection= to write as well")
         if selection is not None:
             options |= {"shrinkage": self.content("shrinkage")[None, None], "selection": selection.flatten(2)}
         usage = query_key.new_zeros(1, sum(self.cells.values()))
         if reader is reading.read:
-            options["usage"] = usage
+            options = {"kind": self.kind, **options, "usage": usage}
         readout = reader(self.keys, query_key.flatten(2), self.values, **options)  # (1,k,cv,m)
         self._count(usage[0])
         return readout.unflatten(3, query_key.shape[2:])
@@ -156,7 +158,7 @@ class MemoryBank:
         slots = [self.slots.index(frame) for frame in sorted(frames)]
         cells = {name: content[slots].flatten(0, 1) for name, content in self._working.items()}
         chosen = (cells["usage"] / cells["reads"]).topk(min(prototypes, len(cells["key"]))).indices
-        new = {name: cells[name][chosen] for name in cells if name != "value"}
+        new = {name: content[chosen] for name, content in cells.items()}
         new["usage"], new["reads"] = torch.zeros_like(new["usage"]), torch.full_like(new["reads"], NO_READS)
         shrinkage, selection, contents = None, None, [cells["value"].flatten(1)]
         reaches = self.kind == "anisotropic"
@@ -173,7 +175,7 @@ class MemoryBank:
         self._long = {name: torch.cat([self._long[name], x]) if self._long else x for name, x in new.items()}
 
     def evict(self, most: int) -> None:
-        """Where long-term memory holds so many cells or more, forget those least used per read, and any that tie with them."""
+        """Where long-term memory holds more cells than this, forget those least used per read, and any that tie with them."""
         spare = self.long_term - most
         if spare <= 0:
             return

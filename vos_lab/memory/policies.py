@@ -20,7 +20,8 @@ class Policy(Protocol):
 
 @dataclass(frozen=True)
 class EveryNth:
-    """Remember the first frame and every n-th, for ever (STCN: n = 5). With include_last also the previous frame."""
+    """Remember the first frame, and all whose number is a multiple of n, for ever (STCN: n = 5). With include_last also the
+    previous frame."""
 
     every: int = 5
     include_last: bool = False
@@ -115,6 +116,8 @@ class CellBudget:
             return
         per_frame = bank.cells["working"] // len(bank.slots)
         origin, room = bank.content("origin"), self.cells - per_frame
+        if room < 0:
+            raise InputError(f"cells={self.cells} do not hold a frame, which has {per_frame}: give more, or smaller frames")
         chosen = torch.as_tensor(self.choose(origin // per_frame, bank.content("usage") / bank.content("reads"), room))
         if len(chosen) > room or len(chosen.unique()) < len(chosen):
             raise InputError(f"{len(chosen)} cells were chosen: choose at most {room}, each once")

@@ -59,8 +59,8 @@ def similarity(
 
 
 def widened(x: Tensor) -> Tensor:
-    """float16 becomes float32, all else stays."""
-    return x.float() if x.dtype == torch.float16 else x
+    """float16 and bfloat16 become float32: the one overflows, the other has too few digits to subtract squares."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
 def check_keys(memory_key: Tensor, query_key: Tensor, kind: str, shrinkage: Tensor | None, selection: Tensor | None) -> None:

@@ -1,5 +1,6 @@
 """What a training run does: a dataclass, read from a committed YAML file and saved beside the weights."""
 
+import math
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
@@ -7,6 +8,10 @@ from typing import Any, get_args, get_origin, get_type_hints
 from ..errors import InputError
 
 CONFIGS = Path(__file__).with_name("configs")
+FROM_0_UP = (
+    *("lr", "weight_decay", "warmup", "clip_gradient", "references", "workers"),
+    *("dice", "affinity", "temporal", "cross_view", "object_level"),
+)
 
 
 @dataclass
@@ -96,6 +101,10 @@ class Config:
         for name in ("accumulate", "log_every", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name}={getattr(self, name)} must be at least 1")
+        most = {"ema": 1, "hardest": 1, "deep_updates": 1, "hardest_from": self.hardest_to}
+        for name in (*most, *FROM_0_UP):
+            if not 0 <= getattr(self, name) <= most.get(name, math.inf):
+                raise InputError(f"{name}={getattr(self, name)} must lie in 0..{most.get(name, '')}")
         trained = {clip for stage in self.stages if "davis" in stage.data for clip in self.validation_clips} - set(
             self.leave_out
         )
@@ -110,6 +119,8 @@ class Config:
                 raise InputError(f"stage {number}: needs data, at least 2 frames, and steps, batch and objects of at least 1")
             if stage.size < 16 or stage.size % 16:
                 raise InputError(f"stage {number}: size={stage.size} must be a multiple of 16, the largest cell of a model")
+            if len(stage.colour) != 3 or min(stage.colour) < 0:
+                raise InputError(f"stage {number}: colour={stage.colour} must be three numbers of 0 or more")
             if list(stage.jumps)[:1] != [0] or sorted(stage.jumps) != list(stage.jumps) or min(stage.jumps.values()) < 1:
                 raise InputError(f"stage {number}: jumps={stage.jumps} must begin at 0 and rise, as in {{0: 5, 0.5: 25}}")
 

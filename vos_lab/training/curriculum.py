@@ -30,7 +30,7 @@ def random_world(easy: float, hard: float, seed: int) -> World:
     knobs = {}
     for name, about in World.knobs().items():
         value = about["low"] + rng.uniform(easy, hard) * (about["high"] - about["low"])
-        knobs[name] = int(round(value)) if isinstance(about["high"], int) and name == "distractors" else float(value)
+        knobs[name] = round(value) if name == "distractors" else value
     knobs["late"] = 0.0  # objects that the first frame does not show are not trained on
     knobs["noise"] *= 0.25  # a standard deviation of 0.2 is for seeing what breaks
     return World(seed, **knobs)

@@ -43,7 +43,8 @@ class Log:
         """One record: the step, the mean losses since the last record, and these values."""
         means = {name: total / self.count for name, total in self.sums.items()}
         self.sums, self.count = {}, 0
-        record = {"step": step, **{name: round(x, 6) for name, x in {**means, **values}.items()}}
+        digits = lambda x: x if isinstance(x, int) else float(f"{x:.6g}")
+        record = {"step": step, **{name: digits(x) for name, x in {**means, **values}.items()}}
         if self.active:
             with open(self.path, "a", encoding="utf-8") as file:
                 file.write(json.dumps(record) + "\n")

@@ -20,7 +20,6 @@ from .panels import (
     caption,
     fit_to,
     grid_extent,
-    grid_size,
     long_term_share,
     magnifier,
     mark_cell,
@@ -41,7 +40,7 @@ def affinity_of_pixel(clip: Clip, track: Track, frame: int, x: int, y: int, obje
     """
     memory_frames = track.memory_frames(frame, object_id)
     row, column = track.cell_at(x, y)
-    h, w = grid_size(track)
+    h, w = track.grid
     column_of_it = track.affinity(frame, object_id)[0, :, row * w + column]  # (n,), long-term cells last
     weights = column_of_it[: len(memory_frames) * h * w].view(-1, h, w).numpy()  # (t,h,w)
     most = max(float(weights.max()), 1e-12)
@@ -75,7 +74,7 @@ def memory_usage(track: Track, frame: int, object_id: int | None = None) -> Figu
     track: from run(clip, record=True). object_id: whose memory, where objects appeared at different times.
     """
     memory_frames = track.memory_frames(frame, object_id)
-    clip, (h, w) = recorded(track), grid_size(track)
+    clip, (h, w) = recorded(track), track.grid
     usage = track.affinity(frame, object_id)[0].sum(1)  # (n,), long-term cells last
     received = usage[: len(memory_frames) * h * w].view(-1, h, w).numpy()  # (t,h,w)
     norm = PowerNorm(0.5, 0, max(float(received.max()), 1e-12))  # most cells receive little: show them, too

@@ -10,7 +10,6 @@ from ...track import Track
 from .matches import false_weight
 from .panels import (
     caption,
-    grid_size,
     magnifier,
     mark_cell,
     middle,
@@ -73,7 +72,7 @@ class Answer:
 
     def draw(self, ax: Axes, name: str, x: int, y: int) -> None:
         """The memory frame that holds most of what the cell at (x, y) looked at."""
-        track, (h, w) = self.track, grid_size(self.track)
+        track, (h, w) = self.track, self.track.grid
         row, column = track.cell_at(x, y)
         cell = row * w + column
         weights = self.affinity[0, : len(self.memory_frames) * h * w, cell].view(-1, h, w).numpy()  # (t,h,w)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ...draw import overlay
 from ...track import Track
-from .panels import caption, check_frames, fit_to, grid_extent, grid_size, mark_cell, recorded, show_picture, spread, tiles
+from .panels import caption, check_frames, fit_to, grid_extent, mark_cell, recorded, show_picture, spread, tiles
 
 
 def keys_as_colours(track: Track, frames: list[int] | None = None) -> Figure:
@@ -44,7 +44,7 @@ def principal_colours(track: Track) -> tuple[dict[int, Float[Tensor, "h w 3"]], 
     places = rows @ main  # (cells,3)
     low, high = places.quantile(0.01, 0), places.quantile(0.99, 0)  # a few loud cells must not make the others grey
     colours = ((places - low) / (high - low).clamp(min=1e-8)).clamp(0, 1)
-    h, w = grid_size(track)
+    h, w = track.grid
     explained = (spectrum[-3:].sum() / spectrum.sum().clamp(min=1e-12)).item()
     return dict(zip(track.keys, colours.view(-1, h, w, 3))), explained
 

@@ -27,7 +27,6 @@ from .panels import (
     canvas,
     check_annotated,
     check_frames,
-    grid_size,
     middle,
     named,
     outline,
@@ -120,7 +119,7 @@ def cells_at(track: Track, pixels: list[tuple[int, int]]) -> list[int]:
     """The cells that hold these pixels, as numbers row by row."""
     if not pixels:
         raise InputError("pixels is empty: name at least one (x, y)")
-    w = grid_size(track)[1]
+    w = track.grid[1]
     return [row * w + column for row, column in (track.cell_at(x, y) for x, y in pixels)]
 
 

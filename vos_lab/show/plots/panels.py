@@ -82,14 +82,8 @@ def show_heat(ax: Axes, heat: Float[np.ndarray, "h w"], track: Track, most: floa
 def grid_extent(track: Track) -> tuple[int, int, int, int]:
     """Left, right, lower, upper edge of the grid of cells, in pixels of the frame."""
     above, left = track.padding
-    h, w = grid_size(track)
+    h, w = track.grid
     return -left, w * track.stride - left, h * track.stride - above, -above
-
-
-def grid_size(track: Track) -> tuple[int, int]:
-    """Rows and columns of cells."""
-    h, w = next(iter(track.keys.values())).shape[2:]
-    return h, w
 
 
 def mark_cell(ax: Axes, row: int, column: int, track: Track) -> None:
@@ -102,7 +96,7 @@ def mark_cell(ax: Axes, row: int, column: int, track: Track) -> None:
 
 def middle(track: Track, cell: int) -> tuple[float, float]:
     """(x, y) of the middle of a cell, which is numbered row by row, in pixels of a picture whose corner is (0, 0)."""
-    (above, left), (row, column) = track.padding, divmod(cell, grid_size(track)[1])
+    (above, left), (row, column) = track.padding, divmod(cell, track.grid[1])
     return (column + 0.5) * track.stride - left, (row + 0.5) * track.stride - above
 
 

@@ -165,7 +165,7 @@ class FalseMatchAtlas(Widget, script="atlas.js"):
     def _same_cell(self, which: int, cell: int) -> int:
         """The cell of that track at the place of a cell of the first."""
         track = self.tracks[which]
-        w = next(iter(track.keys.values())).shape[3]
+        w = track.grid[1]
         if which == 0:
             return cell
         height, width = track.masks.shape[1:]
