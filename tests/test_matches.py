@@ -14,6 +14,7 @@ from vos_lab.matches import (
     cell_labels,
     false_matches,
     match_errors,
+    track_labels,
     track_matches,
     true_places,
     worst_cells,
@@ -77,6 +78,17 @@ def test_cells_take_the_majority_and_are_mixed_below_the_purity():
     assert cell_labels(torch.zeros(2, 3, 16, 24, dtype=torch.int64), 8).shape == (2, 3, 6)
     with pytest.raises(InputError, match="do not divide into cells of 8: pad them first"):
         cell_labels(torch.zeros(1, 8, 12, dtype=torch.uint8), 8)
+    with pytest.raises(InputError, match="do not divide"):
+        cell_labels(torch.zeros(1, 12, 8, dtype=torch.uint8), 8)
+
+
+def test_the_padding_counts_as_background():
+    """1 pixel above and below, 2 on each side, of cells of 8: only in the corners the object has less than three quarters."""
+    track = moved_track(0)
+    labels = track_labels(track, np.ones_like(track.masks)).unflatten(1, (4, 6))
+    expected = torch.ones(4, 6, dtype=labels.dtype)
+    expected[[0, 0, -1, -1], [0, -1, 0, -1]] = -1
+    assert (labels == expected).all()
 
 
 class Moved:
