@@ -129,7 +129,7 @@ def test_a_partner_that_is_more_like_another_is_no_partner():
 
 def test_a_region_is_left_out_for_the_share_of_itself_that_is_annotated():
     regions = torch.ones(8, 8, dtype=torch.int64)  # cells of 2x2 pixels; number 1 is the ground
-    regions[0, :2], regions[2:6, :4], regions[6:, 4:6] = 2, 3, 4  # half of a cell, four cells, one cell
+    regions[0, :2], regions[2:6, :4], regions[6:, 4:6] = 2, 3, 5  # half of a cell, four cells, one cell; none has number 4
     annotated = torch.zeros(4, 4)
     annotated[0, 0], annotated[1, 0] = 0.15, 0.3  # of region 2: 0.15; of region 3: 0.3 / 4
     maps = region_maps(regions, (4, 4), annotated)
