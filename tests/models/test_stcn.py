@@ -183,7 +183,7 @@ def test_wrong_weights_say_what_differs(stcn_state, tmp_path, capsys):
 
 
 def test_unknown_models_are_refused():
-    with pytest.raises(vl.InputError, match="choose colour, stcn-small, .*, stcn-tiny-corr, stcn, "):
+    with pytest.raises(vl.InputError, match="choose colour, stcn-small, .*, stcn-tiny-corr, .*, stcn, "):
         vl.load_model("stnc")
 
 
