@@ -248,6 +248,14 @@ def test_davis_looks_at_the_first_frame_for_the_number_of_objects():
     assert vl.evaluate(truth, truth).object_ids == [1, 3]
 
 
+def test_bits_are_counted_alike_with_and_without_numpy_2(monkeypatch):
+    words = np.random.default_rng(0).integers(0, 2**64, (3, 4, 2), dtype=np.uint64)
+    expected = [sum(int(word).bit_count() for word in mask.ravel()) for mask in words]
+    assert metrics.count_bits(words).tolist() == expected
+    monkeypatch.delattr(np, "bitwise_count", raising=False)
+    assert metrics.count_bits(words[:, :, ::-1]).tolist() == expected
+
+
 def test_masks_of_ids_are_no_masks_of_one_object(as_user):
     """They would be empty, and two empty masks agree."""
     left, right = np.zeros((1, 12, 20), np.uint8), np.zeros((1, 12, 20), np.uint8)

@@ -49,7 +49,7 @@ def test_the_phases_are_those_of_the_track(colour):
 def test_the_table_grows_and_what_it_holds_is_not_run_again(colour, tmp_path, monkeypatch):
     monkeypatch.setattr(away, "leave_and_return", lambda seed, size, hidden: away.drawn_out(blinking("xxx...xx"), hidden))
     rows = away.bench_away(colour, 1, (32, 48), 6, 4, tmp_path / "away.csv")
-    assert len(rows) == len(away.POLICIES) + 2
+    assert len(rows) == len(away.POLICIES) + len(away.REMEMBER_MOST)
     monkeypatch.setattr(away, "Tracker", None)  # nothing can be tracked any more
     again = away.bench_away(colour, 1, (32, 48), 6, 4, tmp_path / "away.csv")
     assert away.summary(again) == away.summary(rows) and "EveryNth(5)" in away.summary(rows)

@@ -8,7 +8,7 @@ import numpy as np
 from ..clip import Clip
 from ..datasets.world import World
 from ..errors import InputError
-from ..memory import EveryNth, Policy
+from ..memory import EveryNth, LongTerm, Policy
 from ..metrics import evaluate, region_similarity, text_table
 from ..models import AnyModel
 from ..progress import progress
@@ -16,7 +16,8 @@ from ..table import read_table, write_table
 from ..tracker import Tracker
 from .memory import BOUNDED
 
-POLICIES = BOUNDED | {"EveryNth(5)": EveryNth(5)}
+POLICIES = BOUNDED | {"LongTerm of XMem": LongTerm(), "EveryNth(5)": EveryNth(5)}
+REMEMBER_MOST = ["LongTerm", "LongTerm of XMem", "EveryNth(5)"]
 MEASURES = ("J&F", "before", "marked", "after")
 FIELDS = ("group", "policy", "clip", "frames", *MEASURES)
 FIRST_WORLD = 3000  # no training and no other experiment renders these
@@ -61,12 +62,12 @@ def measure(model: AnyModel, policy: Policy, clip: Clip, away: bool) -> dict[str
 
 
 def bench_away(model: AnyModel, count: int, size: tuple[int, int], hidden: int, length: int, table: Path) -> list[dict]:
-    """All policies on `count` clips that are away for `hidden` frames, and the two that remember most on as many of `length`
+    """All policies on `count` clips that are away for `hidden` frames, and those that remember most on as many of `length`
     frames: rows to the table (CSV), which grows clip by clip. What it holds already is not run again."""
     rows = read_rows(table)
     held = {(row["group"], row["policy"], row["clip"]) for row in rows}
     for seed in progress(range(FIRST_WORLD, FIRST_WORLD + count), desc="away", unit="world"):
-        for group, policies in ((f"away {hidden}", list(POLICIES)), (f"length {length}", ["LongTerm", "EveryNth(5)"])):
+        for group, policies in ((f"away {hidden}", list(POLICIES)), (f"length {length}", REMEMBER_MOST)):
             missing = [name for name in policies if (group, name, f"world-{seed}") not in held]
             if not missing:
                 continue
