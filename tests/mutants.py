@@ -14,10 +14,12 @@ FOUND = Path("mutants")
 REASONS = {  # why no test can tell, or none should: what the changed lines look like
     "a device: a test on a CPU cannot tell": r"device=None|\.to\(None\)|-.*device=.*\n\+(?!.*device=.*device=|[^,]*device=)",
     "the same einsum in capitals": r'\+.*einsum\("[A-Z]',
-    "a default value, which tests should not repeat": r"^-(def |    \w+: .* = ).*=",
-    "the default of the function that is called": r"normalize\(.*, \)|normalize\([^=]*, eps|indexing=None|meshgrid\(.*, \)",
+    "a default value, which tests should not repeat": r"^-(def .*=|    \w+: .* = )",
+    "the default of the function that is called": (
+        r"normalize\(.*, \)|normalize\([^=]*, eps|reduce\(.*, \)|indexing=None|meshgrid\(.*, \)"
+    ),
     "a dtype that is the default as well": r"dtype=None|-.*dtype=.*\n\+(?!.*dtype=)|astype\(None\)",
-    "speed alone": r"sorted=|AT_ONCE|hasattr",
+    "speed alone": r"sorted=|AT_ONCE|hasattr|copy=|uint64, \)|width // 64",
     "a setting chosen by eye": r"felzenszwalb\(",
     "a limit that no number meets exactly": r"-.*[^=<>-][<>]=? .*\n\+.*[^=<>-][<>]=? ",
     "a guard against dividing by 0, or against rounding above 1": r"clamp\(m(in|ax)=|np\.maximum\(|eps=",
