@@ -49,7 +49,7 @@ def differences(rows: list[dict], baseline: str, measures: tuple[str, ...] = SHO
                 ax.plot(mean, y, look["marker"], color=look["color"], markerfacecolor=face, markersize=6, label=label)
         ax.set_title(f"{TITLES.get(name, name)}\n(better to the {BETTER.get(name, 'left')})", fontsize=10)
         ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:+.2g}" if x else "0"))
-        ax.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+        ax.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
         ax.grid(axis="x", alpha=0.3)
     first = np.atleast_1d(axes)[0]
     first.set_yticks(range(len(variants)), variants)
@@ -57,9 +57,8 @@ def differences(rows: list[dict], baseline: str, measures: tuple[str, ...] = SHO
     figure.legend(*first.get_legend_handles_labels(), loc="outside upper center", ncols=len(groups), frameon=False)
     seeds = [len({row["seed"] for row in rows if row["variant"] == variant}) for variant in variants]
     many = f"{min(seeds)} to {max(seeds)} seeds" if min(seeds) < max(seeds) else f"{seeds[0]} seed{'s' * (seeds[0] > 1)}"
-    words = (
-        f"Difference from '{baseline}', clip by clip, {many}; bars: 95 % intervals. Look for filled "
-        "markers: their interval is clear of 0. With one seed the interval speaks of other clips alone, not of other trainings."
-    )
+    words = f"Difference from '{baseline}', clip by clip, {many}; bars: 95 % intervals. Filled: the interval is clear of 0."
+    if min(seeds) == 1:
+        words += " With one seed the interval speaks of other clips alone, not of other trainings."
     caption(figure, words)
     return figure
