@@ -49,6 +49,22 @@ def test_the_report_stands_alone(tree, tmp_path):
     assert "frames per second" in page and "J&amp;F" in page
 
 
+def test_a_prior_on_places_when_asked_for(tmp_path):
+    vl.World(0, distractors=3).clip(6, (64, 96), name="balls").save(tmp_path)
+    clip, colour = tmp_path / "JPEGImages" / "480p" / "balls", vl.load_model("colour")
+    main(["segment", str(clip), "--model", "colour", "--prior", "--out", str(tmp_path / "out")])
+    listing = tmp_path / "ImageSets" / "2017" / "val.txt"
+    listing.parent.mkdir(parents=True)
+    listing.write_text("balls")
+    main(["track", "davis-2017", "--root", str(tmp_path), "--model", "colour", "--prior", "--out", str(tmp_path / "all")])
+    with_prior, without = (vl.Tracker(colour, prior=p).run(vl.Clip.load(clip)).masks for p in (vl.memory.MotionPrior(), None))
+    assert (with_prior != without).any()
+    for folder in ("out", "all"):
+        found = vl.masks.read_masks(sorted((tmp_path / folder / "balls").glob("*.png")))
+        assert (np.stack(found) == with_prior).all()
+    assert "colour + prior" in (tmp_path / "out" / "balls" / "report.html").read_text()
+
+
 def test_without_truth_there_are_no_scores_but_a_report(tmp_path, ball, capsys):
     vl.video.write_video(tmp_path / "film.mp4", ball.frames)
     vl.masks.write_mask(tmp_path / "first.png", ball.masks[0])

@@ -74,6 +74,9 @@ def add_segment(commands) -> None:
 def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="stcn-small", help="stcn-small unless given; colour, stcn-tiny, xmem-small ...")
     parser.add_argument("--weights", help="weights file of the model; needed for those that do not ship, as stcn and xmem")
+    parser.add_argument(
+        "--prior", action="store_true", help="ask also where a thing can be by now, not only what it looks like (MotionPrior)"
+    )
 
 
 def segment(args: argparse.Namespace) -> None:
@@ -82,6 +85,7 @@ def segment(args: argparse.Namespace) -> None:
     from .atomic import whole_folder
     from .clip import Clip, annotations_beside
     from .masks import resized, write_mask
+    from .memory import MotionPrior
     from .models import faster, load_model
     from .report import write_report
     from .tracker import Tracker, first_frames
@@ -97,7 +101,7 @@ def segment(args: argparse.Namespace) -> None:
     out = args.out / clip.name
     check_replaceable(out, args.input)
 
-    track = Tracker(model).run(clip)
+    track = Tracker(model, prior=MotionPrior() if args.prior else None).run(clip)
     masks = resized(track.masks, clip.source_size or clip.size)  # DAVIS wants them at the size of the files
     scores, comment = score_given(masks, truth, list(given), clip.name)
     with whole_folder(out) as draft:
@@ -105,7 +109,8 @@ def segment(args: argparse.Namespace) -> None:
             write_mask(draft / f"{name}.png", mask)
         Clip(clip.frames, track.masks, clip.name, fps=clip.fps).save_overlay(draft / "overlay.mp4")
         shown = clip if truth is None else replace(clip, masks=resized(truth, clip.size))
-        write_report(draft / "report.html", shown, track, scores, args.model, device, comment)
+        name = args.model + " + prior" * args.prior
+        write_report(draft / "report.html", shown, track, scores, name, device, comment)
     print(*([scores] if scores else []), *([comment] if comment else []), sep="\n")
     print(f"{len(clip)} frames in {track.seconds:.1f} s. Look at {out / 'report.html'}")
 
@@ -159,8 +164,10 @@ def add_track(commands) -> None:
 
 def track(args: argparse.Namespace) -> None:
     from .datasets.track import track_dataset
+    from .memory import MotionPrior
 
-    track_dataset(args.dataset, args.root, args.out, args.model, args.weights, args.split, args.clips)
+    prior = MotionPrior() if args.prior else None
+    track_dataset(args.dataset, args.root, args.out, args.model, args.weights, args.split, args.clips, prior)
 
 
 def add_train(commands) -> None:

@@ -12,6 +12,7 @@ from vos_lab import InputError, Tracker, World, load_model
 from vos_lab.clip import mask_paths
 from vos_lab.datasets import DAVIS, track
 from vos_lab.masks import read_masks
+from vos_lab.memory import MotionPrior
 
 
 def masks_in(folder):
@@ -40,6 +41,8 @@ def test_clips_that_are_there_are_kept_and_others_of_another_model_are_refused(d
     assert "2 clips in" in capsys.readouterr().out
     with pytest.raises(InputError, match="holds masks of 'davis-2017 colour': choose another --out"):
         track.track_dataset("davis-2017", davis, out, model="stcn-tiny", weights="random", split="train")
+    with pytest.raises(InputError, match="holds masks of 'davis-2017 colour': choose another --out"):
+        track.track_dataset("davis-2017", davis, out, model="colour", split="train", prior=MotionPrior())
 
 
 def test_two_processes_find_what_one_finds(davis, tmp_path):

@@ -8,7 +8,8 @@ from ..atomic import whole_file, whole_folder
 from ..clip import Clip
 from ..errors import InputError
 from ..masks import resized, write_mask
-from ..models import AnyModel, faster, load_model
+from ..memory import MotionPrior
+from ..models import faster, load_model
 from ..progress import progress
 from ..tracker import Tracker
 from .davis import DAVIS
@@ -25,12 +26,13 @@ def track_dataset(
     weights: str | Path | None = None,
     split: str | None = None,
     clips: Sequence[str] | None = None,
+    prior: MotionPrior | None = None,
 ) -> None:
     """Write OUT/CLIP/FRAME.png, index masks at the size of the files, for every clip that OUT does not hold yet.
 
     Clips go whole to one process each; every clip starts from nothing, so the result does not depend on their number.
     dataset: davis-2016, davis-2017, youtube-vos, world (held-out rendered clips, which are first written to root). Raises
-    InputError for unknown names and where OUT was made by another model.
+    InputError for unknown names and where OUT was made by another model, or with another prior.
     """
     from accelerate import PartialState
 
@@ -47,21 +49,21 @@ def track_dataset(
         content = ""
         if weights and Path(weights).is_file():
             content = f" {hashlib.sha256(Path(weights).read_bytes()).hexdigest()[:12]}"
-        claim(out, f"{dataset} {model}{content}")
+        claim(out, f"{dataset} {model}{content}" + (f" {prior}" if prior else ""))
     state.wait_for_everyone()
     missing = [name for name in names if not (out / name).is_dir()]
     state.wait_for_everyone()  # all have looked before any writes
     mine = missing[state.process_index :: state.num_processes]
     for name in progress(mine, desc=f"tracking {dataset}", unit="clip"):
-        write_track(out / name, source[name], network)
+        write_track(out / name, source[name], Tracker(network, prior=prior))
     state.wait_for_everyone()
     if state.is_main_process:
         print(f"{len(names)} clips in {out}, {len(missing)} of them new")
 
 
-def write_track(folder: Path, clip: Clip, model: AnyModel) -> None:
+def write_track(folder: Path, clip: Clip, tracker: Tracker) -> None:
     """Whole or not at all: a clip that is there is finished."""
-    masks = resized(Tracker(model).run(clip).masks, clip.source_size or clip.size)
+    masks = resized(tracker.run(clip).masks, clip.source_size or clip.size)
     with whole_folder(folder) as draft:
         for name, mask in zip(clip.frame_names, masks):
             write_mask(draft / f"{name}.png", mask)
