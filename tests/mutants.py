@@ -17,16 +17,22 @@ REASONS = {  # why no test can tell, or none should: what the changed lines look
     "a default value, which tests should not repeat": r"^-(def .*=|    \w+: .* = )",
     "the default of the function that is called": (
         r"normalize\(.*, \)|normalize\([^=]*, eps|reduce\(.*, \)|indexing=None|meshgrid\(.*, \)"
+        r"|align_corners=None|(affine_grid|grid_sample|topk)\(.*, \)"
     ),
     "a dtype that is the default as well": r"dtype=None|-.*dtype=.*\n\+(?!.*dtype=)|astype\(None\)",
-    "speed alone": r"sorted=|AT_ONCE|hasattr|copy=|uint64, \)|width // 64",
+    "speed alone": r"sorted=|AT_ONCE|hasattr|copy=|uint64, \)|width // 64|max\(1, 2 \* slot|TILE // max|if temperature == 1",
     "a setting chosen by eye": r"felzenszwalb\(",
     "a limit that no number meets exactly": r"-.*[^=<>-][<>]=? .*\n\+.*[^=<>-][<>]=? ",
-    "a guard against dividing by 0, or against rounding above 1": r"clamp\(m(in|ax)=|np\.maximum\(|eps=",
+    "a guard against dividing by 0, or against rounding above 1": (
+        r"clamp\(m(in|ax)=|np\.maximum\(|eps=|precision \+ recall == 0"
+    ),
     "what is empty or nan either way": r"or True|slice\(|initial=|nan_to_num",
     "the same in another way: pairs count in both directions, numbers still differ": (
         r"keepdim=|logsumexp\(1, \)|arange\(k.* - k \* |\+    for i in range\(t\)|reshape\(-2|\[0, 1\]\.numel|\+.* = None$"
+        r"|new_zeros\(1, 1"
     ),
+    "the pixel beside lies in the same cell": r"limits",
+    "what is called checks the same": r"check_keys\(",
 }
 
 

@@ -148,6 +148,14 @@ def test_reads_in_bfloat16_are_those_in_float32(cells, tiled):
     assert low.dtype == torch.bfloat16 and (low.float() - memory.read(key, query, values)).abs().max() < 0.02
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_similarity_of_half_keys_neither_overflows_nor_rounds(cells, kind, dtype):
+    key, query = (300 * x.to(dtype) for x in cells[:2])  # the sum of their squares is beyond float16
+    found = memory.similarity(key, query, kind)
+    assert found.isfinite().all() and torch.equal(found, memory.similarity(key.float(), query.float(), kind))
+
+
 @pytest.mark.parametrize("top_k", [None, 7])
 def test_permuting_memory_changes_nothing(cells, top_k):
     key, query, values = cells
@@ -171,11 +179,18 @@ def test_reading_one_cell_gives_its_value(cells):
         ({"top_k": 0}, "top_k=0"),
         ({"temperature": 0.0}, "temperature=0.0"),
         ({"kind": "l2", "selection": torch.ones(2, 8, 17)}, "anisotropic"),
+        ({"kind": "dot", "shrinkage": torch.ones(2, 1, 60)}, "anisotropic"),
     ],
 )
 def test_bad_options_are_named(cells, options, sentence):
     with pytest.raises(vl.InputError, match=sentence):
         memory.read(*cells, **options)
+    key, query, _ = cells
+    with pytest.raises(vl.InputError, match=sentence):
+        if options.keys() & {"top_k", "temperature"}:
+            memory.affinity(memory.similarity(key, query), **options)
+        else:
+            memory.similarity(key, query, **options)
 
 
 def test_keys_of_another_model_and_missing_values_are_refused(cells, as_user):

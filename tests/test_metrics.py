@@ -79,6 +79,14 @@ def test_f_of_many_masks_at_once_is_f_of_each(size, radius):
     assert np.allclose(metrics.contour_accuracy(truth, prediction, radius), expected, atol=1e-12)
 
 
+def test_f_of_masks_that_touch_the_right_edge_alone():
+    """Columns in which nothing is on are cut away; the edge of the frame stays where it is."""
+    rng = np.random.default_rng(0)
+    truth, prediction = (np.pad(rng.random((20, 12, 30)) < 0.8, ((0, 0), (0, 0), (170, 0))) for _ in range(2))
+    expected = [plain_contour_accuracy(t, p, 1) for t, p in zip(truth, prediction)]
+    assert np.allclose(metrics.contour_accuracy(truth, prediction, 1), expected, atol=1e-12)
+
+
 def test_dilation_grows_by_a_disk():
     point = np.zeros((1, 21, 21), bool)
     point[0, 10, 10] = True
@@ -128,10 +136,10 @@ def test_davis_counts_all_ids_up_to_the_largest_of_the_first_frame():
 
 
 def test_each_score_is_that_of_the_plain_functions_wherever_the_object_is():
-    truth, rng = np.zeros((3, 20, 200), np.uint8), np.random.default_rng(0)
-    truth[:, 4:15, 150:200] = 1  # at the right edge of the frame
-    truth[:, 0:9, 70:80] = 2
-    prediction = np.where(rng.random(truth.shape) < 0.1, 3 - truth, truth).astype(np.uint8)
+    truth, rng = np.zeros((3, 20, 300), np.uint8), np.random.default_rng(0)
+    truth[:, 4:15, 250:300] = 1  # at the right edge of the frame
+    truth[:, 0:9, 170:180] = 2
+    prediction = np.where((truth > 0) & (rng.random(truth.shape) < 0.3), 3 - truth, truth).astype(np.uint8)
     scores = vl.evaluate(prediction, truth, name="edge")
     assert scores.name == "edge"
     for j, f, k in zip(scores.j, scores.f, scores.object_ids):
