@@ -148,12 +148,20 @@ def test_reads_in_bfloat16_are_those_in_float32(cells, tiled):
     assert low.dtype == torch.bfloat16 and (low.float() - memory.read(key, query, values)).abs().max() < 0.02
 
 
-@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_similarity_of_half_keys_neither_overflows_nor_rounds(cells, kind, dtype):
-    key, query = (300 * x.to(dtype) for x in cells[:2])  # the sum of their squares is beyond float16
-    found = memory.similarity(key, query, kind)
-    assert found.isfinite().all() and torch.equal(found, memory.similarity(key.float(), query.float(), kind))
+@pytest.mark.parametrize("kind", KINDS)
+def test_half_precision_does_not_overflow(dtype, kind):
+    torch.manual_seed(0)
+    key, query = (200 * torch.randn(1, 64, n) for n in (30, 20))
+    reach = {"shrinkage": 1 + torch.rand(1, 1, 30), "selection": torch.rand(1, 64, 20)} if kind == "anisotropic" else {}
+    small = {name: x.to(dtype) for name, x in reach.items()}
+    found = memory.affinity(memory.similarity(key.to(dtype), query.to(dtype), kind, **small))
+    assert found.isfinite().all() and torch.allclose(found.sum(1), torch.ones(1, 20), atol=1e-5)
+    assert found.dtype == torch.float32  # also of bfloat16: it has too few digits to subtract squares
+    values = torch.randn(1, 2, 3, 30).to(dtype)
+    readout = memory.read(key.to(dtype), query.to(dtype), values, kind=kind, **small)
+    assert readout.dtype == dtype and readout.isfinite().all()
+    assert torch.allclose(readout, torch.einsum("bkcn,bnm->bkcm", values.float(), found.float()).to(dtype), atol=0.05)
 
 
 @pytest.mark.parametrize("top_k", [None, 7])
