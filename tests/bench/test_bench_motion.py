@@ -1,9 +1,10 @@
 """Models with and without a prior on where things can be."""
 
 import pytest
+import torch
 
 from vos_lab import Tracker, evaluate, load_model
-from vos_lab.bench.motion import bench_motion, read_table, stress_clips, summary
+from vos_lab.bench.motion import bench_motion, read_table, stress_clips, summary, variants
 from vos_lab.memory import MotionPrior
 
 
@@ -31,3 +32,22 @@ def test_what_the_table_holds_is_not_run_again(groups, tmp_path, monkeypatch):
     rows = bench_motion({"colour": load_model("colour")}, {"fast": groups["fast"]}, table)
     monkeypatch.setattr("vos_lab.bench.motion.Tracker", None)  # nothing can be tracked any more
     assert bench_motion({"colour": load_model("colour")}, {"fast": groups["fast"]}, table) == rows
+
+
+@torch.no_grad()
+def test_a_sensory_memory_is_also_wiped(groups):
+    xmem = load_model("xmem-small")
+    found = variants("xmem", xmem)
+    assert [*found, *variants("colour", load_model("colour"))] == [
+        "xmem",
+        "xmem + prior",
+        "xmem, wiped",
+        "colour",
+        "colour + prior",
+    ]
+    features = xmem.encode_key(groups["fast"][0].images(0, 1))
+    state = torch.randn_like(xmem.first_sensory(features, 1))
+    readout = torch.randn(1, 1, 96, *features.key.shape[2:])  # of the preset
+    mask = found["xmem, wiped"][0].decode(readout, features, state)[0]
+    assert torch.equal(mask, xmem.decode(readout, features, torch.zeros_like(state))[0])
+    assert not torch.equal(mask, xmem.decode(readout, features, state)[0])

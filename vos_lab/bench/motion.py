@@ -1,6 +1,9 @@
 """Appearance and motion, kept apart: does it help to know where a thing can be? As `vos-lab bench motion` measures it."""
 
+import copy
 from pathlib import Path
+
+import torch
 
 from .. import table as tables
 from ..clip import Clip
@@ -9,6 +12,7 @@ from ..datasets.world import World
 from ..memory import MotionPrior
 from ..metrics import evaluate, text_table
 from ..models import AnyModel, faster, load_model
+from ..models.model import senses
 from ..progress import progress
 from ..tracker import Tracker
 from ..training.experiment import interval, paired, values
@@ -19,7 +23,6 @@ STRESS = {  # group -> knobs of the world
     "occlusion": {"occlusion": 1.0},
     "leave and return": {"leaving": 1.0},
 }
-PRIORS = {"": None, " + prior": MotionPrior()}
 FIELDS = ("variant", "seed", "group", "clip", "J&F")
 FIRST_WORLD = 2000  # no training and no other experiment renders these
 
@@ -31,25 +34,35 @@ def stress_clips(count: int, length: int = 24, size: tuple[int, int] = (240, 432
 
 
 def bench_motion(models: dict[str, AnyModel], groups: dict[str, list[Clip]], table: Path) -> list[dict]:
-    """J&F of each model with and without a `MotionPrior` on every clip: rows to the table (CSV), which grows clip by clip.
+    """J&F of each model and its `variants` on every clip: rows to the table (CSV), which grows clip by clip.
 
     What the table holds already is not run again.
     """
     rows = read_table(table)
     held = {(row["variant"], row["group"], row["clip"]) for row in rows}
     wanted = [
-        (f"{name}{suffix}", model, prior, group, clip)
+        (variant, network, prior, group, clip)
         for group, clips in groups.items()
         for clip in clips
         for name, model in models.items()
-        for suffix, prior in PRIORS.items()
-        if (f"{name}{suffix}", group, clip.name) not in held
+        for variant, (network, prior) in variants(name, model).items()
+        if (variant, group, clip.name) not in held
     ]
-    for variant, model, prior, group, clip in progress(wanted, desc="motion", unit="clip"):
-        score = evaluate(Tracker(model, prior=prior).run(clip).masks, clip.masks).JF
+    for variant, network, prior, group, clip in progress(wanted, desc="motion", unit="clip"):
+        score = evaluate(Tracker(network, prior=prior).run(clip).masks, clip.masks).JF
         rows.append({"variant": variant, "seed": 0, "group": group, "clip": clip.name, "J&F": score})
         tables.write_table(table, FIELDS, rows)
     return rows
+
+
+def variants(name: str, model: AnyModel) -> dict[str, tuple[AnyModel, MotionPrior | None]]:
+    """The model as it is, with a prior, and (where it has a sensory memory) with that memory wiped before each frame."""
+    found = {name: (model, None), f"{name} + prior": (model, MotionPrior())}
+    if senses(model):
+        wiped = copy.copy(model)  # its decoder sees zeros for a state
+        wiped.decode = lambda readout, features, sensory: model.decode(readout, features, torch.zeros_like(sensory))
+        found[f"{name}, wiped"] = (wiped, None)
+    return found
 
 
 def read_table(path: Path) -> list[dict]:
@@ -57,18 +70,18 @@ def read_table(path: Path) -> list[dict]:
 
 
 def summary(rows: list[dict]) -> str:
-    """For each group and model the mean J&F, and what the prior changes, clip by clip, with the 95 % interval."""
+    """For each group and model the mean J&F, and what the prior and wiping change, clip by clip, with the 95 % interval."""
     lines = []
     for group in dict.fromkeys(row["group"] for row in rows):
         for variant in dict.fromkeys(row["variant"] for row in rows):
             ours = values(rows, group, variant, "J&F")
             scores = list(ours.get(0, {}).values())
-            plain, _, suffix = variant.partition(" + ")
-            pairs = paired(ours, values(rows, group, plain, "J&F")) if suffix else None
-            change = "{:+.3f} [{:+.3f}, {:+.3f}]".format(*interval(pairs)) if suffix and pairs.size else ""
+            plain = variant.removesuffix(" + prior").removesuffix(", wiped")
+            pairs = paired(ours, values(rows, group, plain, "J&F"))
+            change = "{:+.3f} [{:+.3f}, {:+.3f}]".format(*interval(pairs)) if variant != plain and pairs.size else ""
             if scores:
                 lines.append([group, variant, str(len(scores)), f"{sum(scores) / len(scores):.3f}", change])
-    return text_table(["group", "variant", "clips", "J&F", "what the prior changes"], lines)
+    return text_table(["group", "variant", "clips", "J&F", "change"], lines)
 
 
 def run(
