@@ -181,24 +181,30 @@ def test_reading_one_cell_gives_its_value(cells):
     assert torch.allclose(readout, values[..., :1].expand_as(readout))
 
 
-@pytest.mark.parametrize(
-    "options, sentence",
-    [
-        ({"top_k": 0}, "top_k=0"),
-        ({"temperature": 0.0}, "temperature=0.0"),
-        ({"kind": "l2", "selection": torch.ones(2, 8, 17)}, "anisotropic"),
-        ({"kind": "dot", "shrinkage": torch.ones(2, 1, 60)}, "anisotropic"),
-    ],
-)
+BAD_FOR_AFFINITY = [({"top_k": 0}, "top_k=0"), ({"temperature": 0.0}, "temperature=0.0")]
+BAD_FOR_SIMILARITY = [
+    ({"kind": "l2", "selection": torch.ones(2, 8, 17)}, "anisotropic"),
+    ({"kind": "dot", "shrinkage": torch.ones(2, 1, 60)}, "anisotropic"),
+]
+
+
+@pytest.mark.parametrize("options, sentence", BAD_FOR_AFFINITY + BAD_FOR_SIMILARITY)
 def test_bad_options_are_named(cells, options, sentence):
     with pytest.raises(vl.InputError, match=sentence):
         memory.read(*cells, **options)
-    key, query, _ = cells
+
+
+@pytest.mark.parametrize("options, sentence", BAD_FOR_AFFINITY)
+def test_affinity_names_its_own_bad_options(cells, options, sentence):
+    similarity = memory.similarity(*cells[:2])
     with pytest.raises(vl.InputError, match=sentence):
-        if options.keys() & {"top_k", "temperature"}:
-            memory.affinity(memory.similarity(key, query), **options)
-        else:
-            memory.similarity(key, query, **options)
+        memory.affinity(similarity, **options)
+
+
+@pytest.mark.parametrize("options, sentence", BAD_FOR_SIMILARITY)
+def test_similarity_names_its_own_bad_options(cells, options, sentence):
+    with pytest.raises(vl.InputError, match=sentence):
+        memory.similarity(*cells[:2], **options)
 
 
 def test_keys_of_another_model_and_missing_values_are_refused(cells, as_user):

@@ -79,13 +79,19 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def prior_of(args: argparse.Namespace):
+    """The MotionPrior of --prior, or None."""
+    from .memory import MotionPrior
+
+    return MotionPrior() if args.prior else None
+
+
 def segment(args: argparse.Namespace) -> None:
     import torch
 
     from .atomic import whole_folder
     from .clip import Clip, annotations_beside
     from .masks import resized, write_mask
-    from .memory import MotionPrior
     from .models import faster, load_model
     from .report import write_report
     from .tracker import Tracker, first_frames
@@ -101,7 +107,7 @@ def segment(args: argparse.Namespace) -> None:
     out = args.out / clip.name
     check_replaceable(out, args.input)
 
-    track = Tracker(model, prior=MotionPrior() if args.prior else None).run(clip)
+    track = Tracker(model, prior=prior_of(args)).run(clip)
     masks = resized(track.masks, clip.source_size or clip.size)  # DAVIS wants them at the size of the files
     scores, comment = score_given(masks, truth, list(given), clip.name)
     with whole_folder(out) as draft:
@@ -164,10 +170,8 @@ def add_track(commands) -> None:
 
 def track(args: argparse.Namespace) -> None:
     from .datasets.track import track_dataset
-    from .memory import MotionPrior
 
-    prior = MotionPrior() if args.prior else None
-    track_dataset(args.dataset, args.root, args.out, args.model, args.weights, args.split, args.clips, prior)
+    track_dataset(args.dataset, args.root, args.out, args.model, args.weights, args.split, args.clips, prior_of(args))
 
 
 def add_train(commands) -> None:

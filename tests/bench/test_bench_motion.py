@@ -6,6 +6,7 @@ import torch
 from vos_lab import Tracker, evaluate, load_model
 from vos_lab.bench.motion import bench_motion, read_table, stress_clips, summary, variants
 from vos_lab.memory import MotionPrior
+from vos_lab.models.presets import PRESETS
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,7 @@ def test_a_sensory_memory_is_also_wiped(groups):
     ]
     features = xmem.encode_key(groups["fast"][0].images(0, 1))
     state = torch.randn_like(xmem.first_sensory(features, 1))
-    readout = torch.randn(1, 1, 96, *features.key.shape[2:])  # of the preset
+    readout = torch.randn(1, 1, PRESETS["xmem-small"]["value_channels"], *features.key.shape[2:])
     mask = found["xmem, wiped"][0].decode(readout, features, state)[0]
     assert torch.equal(mask, xmem.decode(readout, features, torch.zeros_like(state))[0])
     assert not torch.equal(mask, xmem.decode(readout, features, state)[0])

@@ -92,10 +92,10 @@ def read_rows(table: Path) -> list[dict]:
 def summary(rows: list[dict]) -> str:
     """For each group and policy the mean of each measure."""
     lines = []
-    for group, policy in dict.fromkeys((row["group"], name) for row in rows for name in POLICIES):
-        own = [row for row in rows if (row["group"], row["policy"]) == (group, policy)]
-        if not own:
-            continue
-        means = [np.mean([row[name] for row in own]) for name in MEASURES]
-        lines.append([group, policy, str(len(own)), *("" if np.isnan(x) else f"{x:.3f}" for x in means)])
+    for group in dict.fromkeys(row["group"] for row in rows):
+        for policy in POLICIES:
+            own = [row for row in rows if (row["group"], row["policy"]) == (group, policy)]
+            if own:
+                means = [np.mean([row[name] for row in own]) for name in MEASURES]
+                lines.append([group, policy, str(len(own)), *("" if np.isnan(x) else f"{x:.3f}" for x in means)])
     return text_table(["group", "policy", "clips", *MEASURES], lines)

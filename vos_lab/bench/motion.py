@@ -23,6 +23,7 @@ STRESS = {  # group -> knobs of the world
     "occlusion": {"occlusion": 1.0},
     "leave and return": {"leaving": 1.0},
 }
+PRIOR, WIPED = " + prior", ", wiped"  # what a variant's name has behind the model's
 FIELDS = ("variant", "seed", "group", "clip", "J&F")
 FIRST_WORLD = 2000  # no training and no other experiment renders these
 
@@ -57,11 +58,11 @@ def bench_motion(models: dict[str, AnyModel], groups: dict[str, list[Clip]], tab
 
 def variants(name: str, model: AnyModel) -> dict[str, tuple[AnyModel, MotionPrior | None]]:
     """The model as it is, with a prior, and (where it has a sensory memory) with that memory wiped before each frame."""
-    found = {name: (model, None), f"{name} + prior": (model, MotionPrior())}
+    found = {name: (model, None), name + PRIOR: (model, MotionPrior())}
     if senses(model):
         wiped = copy.copy(model)  # its decoder sees zeros for a state
         wiped.decode = lambda readout, features, sensory: model.decode(readout, features, torch.zeros_like(sensory))
-        found[f"{name}, wiped"] = (wiped, None)
+        found[name + WIPED] = (wiped, None)
     return found
 
 
@@ -76,7 +77,7 @@ def summary(rows: list[dict]) -> str:
         for variant in dict.fromkeys(row["variant"] for row in rows):
             ours = values(rows, group, variant, "J&F")
             scores = list(ours.get(0, {}).values())
-            plain = variant.removesuffix(" + prior").removesuffix(", wiped")
+            plain = variant.removesuffix(PRIOR).removesuffix(WIPED)
             pairs = paired(ours, values(rows, group, plain, "J&F"))
             change = "{:+.3f} [{:+.3f}, {:+.3f}]".format(*interval(pairs)) if variant != plain and pairs.size else ""
             if scores:

@@ -31,8 +31,8 @@ def track_dataset(
     """Write OUT/CLIP/FRAME.png, index masks at the size of the files, for every clip that OUT does not hold yet.
 
     Clips go whole to one process each; every clip starts from nothing, so the result does not depend on their number.
-    dataset: davis-2016, davis-2017, youtube-vos, world (held-out rendered clips, which are first written to root). Raises
-    InputError for unknown names and where OUT was made by another model, or with another prior.
+    dataset: davis-2016, davis-2017, youtube-vos, world (held-out rendered clips, which are first written to root). prior: as in
+    Tracker. Raises InputError for unknown names and where OUT was made by another model, or with another prior.
     """
     from accelerate import PartialState
 
@@ -44,18 +44,20 @@ def track_dataset(
         raise InputError(
             f"{source!r}, and none is called {', '.join(unknown[:3])}: choose from {', '.join(source.names[:5])} ..."
         )
-    network, out = faster(load_model(model, weights, state.device)), Path(out)
+    tracker, out = Tracker(faster(load_model(model, weights, state.device)), prior=prior), Path(out)
     if state.is_main_process:
-        content = ""
+        made_by = [dataset, model]
         if weights and Path(weights).is_file():
-            content = f" {hashlib.sha256(Path(weights).read_bytes()).hexdigest()[:12]}"
-        claim(out, f"{dataset} {model}{content}" + (f" {prior}" if prior else ""))
+            made_by.append(hashlib.sha256(Path(weights).read_bytes()).hexdigest()[:12])
+        if prior:
+            made_by.append(str(prior))
+        claim(out, " ".join(made_by))
     state.wait_for_everyone()
     missing = [name for name in names if not (out / name).is_dir()]
     state.wait_for_everyone()  # all have looked before any writes
     mine = missing[state.process_index :: state.num_processes]
     for name in progress(mine, desc=f"tracking {dataset}", unit="clip"):
-        write_track(out / name, source[name], Tracker(network, prior=prior))
+        write_track(out / name, source[name], tracker)
     state.wait_for_everyone()
     if state.is_main_process:
         print(f"{len(names)} clips in {out}, {len(missing)} of them new")
