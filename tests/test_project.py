@@ -11,8 +11,10 @@ import nbformat
 import pytest
 import yaml
 
-from vos_lab import InputError, cli
+from vos_lab import InputError, World, cli
+from vos_lab.masks import write_mask
 from vos_lab.show import address
+from vos_lab.video import write_video
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -80,6 +82,28 @@ def test_the_readme_commands_are_commands(line):
     else:  # how to set up by hand: what the Makefile does
         rule = subprocess.run(["make", "-nB", "lab", "test"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
         assert line.split()[-1].strip('"') in rule or "venv" in line
+
+
+def test_the_readme_commands_on_videos_and_trees_run_one_after_the_other(tmp_path, monkeypatch):
+    """As they stand there, where a video, its first mask and a tree have the names that they have there."""
+    monkeypatch.chdir(tmp_path)
+    clip = World(0).clip(4, (48, 80), name="bear")
+    clip.save("DAVIS")
+    listing = Path("DAVIS/ImageSets/2017/val.txt")
+    listing.parent.mkdir(parents=True)
+    listing.write_text("bear")
+    write_video("my_video.mp4", clip.frames)
+    write_mask("first_frame.png", clip.masks[0])
+    lines = [shlex.split(line, comments=True)[1:] for block in blocks("bash") for line in block.splitlines()]
+    ran = [words[0] for words in lines if words and words[0] in ("segment", "track", "evaluate") and cli.main(words) == 0]
+    assert ran == ["segment", "segment", "track", "evaluate"]
+    written = [
+        "results/my_video/00003.png",
+        "results/bear/00003.png",
+        "results-davis/bear/00003.png",
+        "results-davis/scores.csv",
+    ]
+    assert all(Path(path).is_file() for path in written)
 
 
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "data/README.md", "notebooks/labs/README.md"])
