@@ -67,7 +67,8 @@ def lab(tmp_path_factory):
             cwd=folder,
             stdout=log,
             stderr=log,
-            env={**os.environ, "VOS_LAB_FAST": "1"},
+            # a home of its own: two workers would read each other's half-written workspace, and it may be a user's
+            env={**os.environ, "VOS_LAB_FAST": "1", "JUPYTER_CONFIG_DIR": str(folder / "config")},
         )
     address = f"http://127.0.0.1:{port}"
     for _ in range(120):
@@ -82,34 +83,30 @@ def lab(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def run_all(lab) -> Callable:
-    """run_all(page, notebook): open a notebook and wait until its last code cell has run, or one has failed."""
-
-    def run(page, notebook: str) -> None:
-        page.goto(f"{lab.address}/lab/tree/notebooks/{notebook}?reset")
-        page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=120_000)
-        page.wait_for_selector("text=/Python 3.* \\| Idle/", timeout=120_000)
-        page.click(".lm-MenuBar-itemLabel >> text=/^Run$/")
-        page.click("text=Run All Cells")
-        page.wait_for_function(FINISHED, timeout=480_000)
-
-    return run
-
-
-@pytest.fixture(scope="session")
-def opened(browser, lab, run_all) -> Callable:
-    """with opened("name.ipynb", *cells, height=1300) as page: cells, run in JupyterLab without an error in its console."""
+def run_all(browser, lab) -> Callable:
+    """with run_all("name.ipynb", height=1300) as page: run in JupyterLab to the end, and no error in its console."""
 
     @contextmanager
-    def run(name: str, *cells: str, height: int) -> Iterator:
+    def run(notebook: str, height: int) -> Iterator:
         page = browser.new_page(viewport={"width": 1300, "height": height})
         page.set_default_timeout(120_000)
         errors = []
         page.on("pageerror", lambda error: errors.append(error.stack))
-        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-        run_all(page, lab.notebook(name, *cells))
+        page.on("console", lambda said: errors.append((said.text, said.location["url"])) if said.type == "error" else None)
+        page.goto(f"{lab.address}/lab/tree/notebooks/{notebook}?reset")
+        page.wait_for_selector(".jp-Notebook .jp-CodeCell")
+        page.wait_for_selector("text=/Python 3.* \\| Idle/")
+        page.click(".lm-MenuBar-itemLabel >> text=/^Run$/")
+        page.click("text=Run All Cells")
+        page.wait_for_function(FINISHED, timeout=480_000)
         yield page
         assert not errors
         page.close()
 
     return run
+
+
+@pytest.fixture(scope="session")
+def opened(lab, run_all) -> Callable:
+    """with opened("name.ipynb", *cells, height=1300) as page: the same for a notebook of these code cells."""
+    return lambda name, *cells, height: run_all(lab.notebook(name, *cells), height)
