@@ -17,11 +17,21 @@ ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
 
 
-def pytest_collection_modifyitems(items):
-    """For `pytest -n`: a file's tests stay together, for they share what is costly to make; notebooks run one by one."""
-    for item in items:
-        if item.path.name != "test_notebooks.py":
-            item.add_marker(pytest.mark.xdist_group("browser" if item.path.parent.name == "browser" else item.path.name))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """For `pytest -n`: a file's tests stay together, for they share what is costly to make; notebooks run one by one.
+
+    Not by xdist's own groups: pytest 9.2 no longer sees them, and says nothing (pytest-xdist issue 1386)."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Grouped(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.split("::")[0]
+            if file.endswith("test_notebooks.py"):
+                return nodeid
+            return "browser" if "tests/browser/" in file else file
+
+    return Grouped(config, log)
 
 
 def pytest_runtest_setup(item):

@@ -67,7 +67,7 @@ def lab(tmp_path_factory):
             cwd=folder,
             stdout=log,
             stderr=log,
-            # a home of its own: two workers would read each other's half-written workspace, and it may be a user's
+            # a home of its own: a user's layout stays, and no two servers read each other's half-written workspace (500)
             env={**os.environ, "VOS_LAB_FAST": "1", "JUPYTER_CONFIG_DIR": str(folder / "config")},
         )
     address = f"http://127.0.0.1:{port}"
