@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from vos_lab import Tracker, World, load_model
+from vos_lab import Tracker, World, flush_denormals, load_model
 
 NAMES = ["stcn-tiny", "xmem-small"]
 
@@ -73,3 +73,12 @@ def test_objects_in_another_order_come_out_in_that_order(model, clip):
         tracker.start(clip.images(0, 1)[0], given)
         found.append(torch.stack([tracker.step(image) for image in clip.images(1)]))
     assert torch.allclose(found[0][:, [0, *(1 + k for k in order)]], found[1], atol=1e-4)
+
+
+def test_numbers_too_small_to_matter_count_as_0_while_asked():
+    small = torch.full((8,), 1e-30)
+    flush_denormals()
+    flushed, limits = small * 1e-10, np.finfo(np.float64)
+    flush_denormals(False)
+    assert (flushed == 0).all() and (small * 1e-10 != 0).all()
+    assert limits.smallest_subnormal > 0  # what NumPy knows of its types was measured before

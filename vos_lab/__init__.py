@@ -1,15 +1,8 @@
 """vos_lab: learn, see and teach matching-based video object segmentation."""
 
-import numpy as np
-
 from .lazy import lazy
 
 __version__ = "0.1.0"
-
-# Notebooks and training count numbers below 1e-38 as 0 (torch.set_flush_denormal). NumPy up to 2.3 warns if it first measures
-# its types after that, and remembers them if before.
-np.finfo(np.float32)
-np.finfo(np.float64)
 
 # Where each public name lives. Modules load when first used: `import vos_lab` is quick and needs no video or plot library.
 HOMES = {
@@ -22,6 +15,7 @@ HOMES = {
     "LongTerm": "memory",
     "MemoryBank": "memory",
     "evaluate": "metrics",
+    "flush_denormals": "numbers",
     "load_model": "models",
     "soft_aggregate": "models.aggregate",
     "InputError": "errors",

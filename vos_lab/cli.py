@@ -277,12 +277,13 @@ def bench(args: argparse.Namespace) -> None:
     from .bench import away, growth, memory, motion, profile, speed
     from .datasets.world import World
     from .models import faster, load_model
+    from .numbers import flush_denormals
 
     size = tuple(args.size)
     if args.threads:
         torch.set_num_threads(args.threads)
     if args.what not in ("speed", "growth", "profile"):  # those compare with plain forms as anybody runs them
-        torch.set_flush_denormal(True)  # as in training: sharp affinities hold numbers below 1e-38, which are slow
+        flush_denormals()  # as in training
     if args.what == "speed":
         print(speed.bench_speed(args.rows, args.frames or 20, args.repeats, args.out))
     elif args.what == "growth":

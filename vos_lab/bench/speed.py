@@ -22,6 +22,7 @@ from ..datasets import samples
 from ..errors import InputError
 from ..metrics import evaluate, text_table
 from ..models import faster, load_model
+from ..numbers import flush_denormals
 from ..precision import has_bfloat16
 from ..progress import progress
 from ..table import write_table
@@ -180,9 +181,9 @@ def losses_row(batch: int, goal: tuple, repeats: int, device: torch.device) -> d
     weights = {"affinity": 0.1, "temporal": 0.2, "cross_view": 0.04, "object_level": 0.1}
     everything = replace(masks, **weights, discovered=True, projection=True)
     steps = {"plain": training_step(masks, batch, 128, device), "ours": training_step(everything, batch, 128, device)}
-    torch.set_flush_denormal(True)  # as in training
+    flush_denormals()  # as in training
     measured, _ = in_turns(steps, repeats)  # their losses are not the same, and are not compared
-    torch.set_flush_denormal(False)
+    flush_denormals(False)
     return row(f"a step of stcn-tiny with all losses, batch {batch}", measured, 0.0, 0.0, goal)
 
 

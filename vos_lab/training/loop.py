@@ -22,6 +22,7 @@ from ..atomic import whole_file
 from ..errors import InputError
 from ..models import AnyModel
 from ..models.presets import build
+from ..numbers import flush_denormals
 from . import checkpoint
 from .config import Config
 from .curriculum import Curriculum, clear_errors, loader
@@ -59,7 +60,7 @@ def train(config: Config, out: str | Path, watch: Callable[[dict, AnyModel], Non
     if precision == "fp16" and accelerator.device.type != "cuda":
         raise InputError("precision=fp16 needs a GPU: give precision=bf16 or precision=fp32")
 
-    torch.set_flush_denormal(True)  # sharp affinities hold numbers below 1e-38, with which a CPU computes ten times as slowly
+    flush_denormals()
     torch.manual_seed(config.seed)
     state = checkpoint.load(out / "checkpoint.pt") if (out / "checkpoint.pt").exists() else None
     if state and "rollout" not in state:
