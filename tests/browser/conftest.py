@@ -51,6 +51,12 @@ def browser():
         chromium.close()
 
 
+@pytest.fixture
+def shots(tmp_path) -> Path:
+    """Where screenshots go: the folder that SCREENSHOTS names, to look at them, or nowhere that lasts."""
+    return Path(os.environ.get("SCREENSHOTS", tmp_path))
+
+
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory):
     """JupyterLab on a copy of the notebooks, beside the data, on a free port."""

@@ -1,8 +1,5 @@
 """The atlas in a real JupyterLab."""
 
-import os
-from pathlib import Path
-
 CELLS = [
     "import vos_lab as vl\n"
     "clip = vl.World(seed=3, similarity=0.9, distractors=2).clip(length=6, size=(120, 216), objects=2)\n"
@@ -12,7 +9,7 @@ CELLS = [
 ]
 
 
-def test_failures_are_shown_filtered_and_walked_through(opened, tmp_path):
+def test_failures_are_shown_filtered_and_walked_through(opened, shots):
     with opened("atlas.ipynb", *CELLS, height=2200) as page:
         page.wait_for_selector(".vos.atlas .entry canvas")
         total = int(page.inner_text(".vos.atlas .words").split()[0])
@@ -21,7 +18,7 @@ def test_failures_are_shown_filtered_and_walked_through(opened, tmp_path):
         painted = "c => new Set(c.getContext('2d').getImageData(0, 0, 60, 60).data).size > 8"
         page.wait_for_timeout(300)
         assert page.locator(".vos.atlas canvas").first.evaluate(painted)
-        page.screenshot(path=Path(os.environ.get("SCREENSHOTS", tmp_path)) / "atlas-lab.png")
+        page.screenshot(path=shots / "atlas-lab.png")
         kinds = page.locator(".vos.atlas .entry h4").all_inner_texts()
         page.select_option(".vos.atlas select.kind", "background_as_foreground")
         found = page.locator(".vos.atlas .entry h4").all_inner_texts()

@@ -1,8 +1,6 @@
 """The explorer in a real JupyterLab: opened, hovered, pinned, dragged, driven by keys, and read from Python."""
 
-import os
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -74,7 +72,7 @@ class Page:
         return code.locator(".jp-OutputArea-output").last.inner_text().strip()
 
 
-def test_the_explorer_in_jupyterlab(opened, expected, tmp_path):
+def test_the_explorer_in_jupyterlab(opened, expected, shots):
     with opened("explorer.ipynb", MAKE, CHOOSE, TELL, height=1600) as page:
         page.wait_for_selector(".explorer .words:not(:empty)")
         it = Page(page)
@@ -87,7 +85,7 @@ def test_the_explorer_in_jupyterlab(opened, expected, tmp_path):
             int(text.split(": ")[1].rstrip(" %")) for text in page.locator(".explorer .strip figcaption").all_inner_texts()
         ]
         assert np.allclose(parts, 100 * expected[:, 15 * 54 + 25].reshape(4, -1).sum(1), atol=1)
-        page.screenshot(path=Path(os.environ.get("SCREENSHOTS", tmp_path)) / "explorer.png")
+        page.screenshot(path=shots / "explorer.png")
 
         # hover, pin, let go
         first = it.hover(it.query, 3, 5)

@@ -1,6 +1,5 @@
 """Exported pages in a real browser: opened from disk, network off, they answer the hand."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +14,7 @@ VIEW, STATE = "application/vnd.jupyter.widget-view+json", "application/vnd.jupyt
 
 
 @pytest.fixture
-def opened(browser, tmp_path):
+def opened(browser, shots):
     """opened(file): the page from disk. Afterwards: nothing was asked of a network, and the console is empty."""
 
     @contextmanager
@@ -30,7 +29,7 @@ def opened(browser, tmp_path):
         page.on("request", lambda request: asked.append(request.url))
         page.goto(file.as_uri())
         yield page
-        page.screenshot(path=Path(os.environ.get("SCREENSHOTS", tmp_path)) / f"{file.stem}.png", full_page=True)
+        page.screenshot(path=shots / f"{file.stem}.png", full_page=True)
         assert not said
         assert [url for url in asked if not url.startswith(("data:", "blob:"))] == [file.as_uri()]
         context.close()

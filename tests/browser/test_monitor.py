@@ -1,16 +1,14 @@
 """A training in another process, watched in a real JupyterLab."""
 
 import json
-import os
 import threading
-from pathlib import Path
 
 from vos_lab.training import load_config
 
 CELLS = ["import vos_lab as vl\nmonitor = vl.show.TrainingMonitor('../run', every=0.2)\nmonitor"]
 
 
-def test_a_run_of_another_process_is_watched_to_its_end(opened, lab, tmp_path):
+def test_a_run_of_another_process_is_watched_to_its_end(opened, lab, shots):
     run = lab.folder / "run"
     run.mkdir()
     load_config("stcn-tiny", ["stages.0.steps=200", "stages.1.steps=200"]).save(run / "config.yaml")
@@ -28,7 +26,7 @@ def test_a_run_of_another_process_is_watched_to_its_end(opened, lab, tmp_path):
         page.wait_for_selector(".vos.monitor >> text=/Running: step 200 of 400, about [0-9]+ seconds left/")
         page.click(".vos.monitor button.sample")
         page.wait_for_selector(".vos.monitor >> text=There are no weights yet")
-        page.screenshot(path=Path(os.environ.get("SCREENSHOTS", tmp_path)) / "monitor-lab.png")
+        page.screenshot(path=shots / "monitor-lab.png")
         threading.Timer(0.5, write, range(210, 410, 10)).start()
         page.wait_for_selector(".vos.monitor >> text=Ended: all 400 steps are done.")
         assert page.locator(".vos.monitor svg").count() == 2 and page.locator(".vos.monitor circle").count() == 4

@@ -1,8 +1,6 @@
 """MaskPainter in a real JupyterLab: painted with mouse and keyboard, and read back in Python, pixel by pixel."""
 
-import os
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -106,7 +104,7 @@ def empty(hand):
     hand.brush(9)
 
 
-def test_strokes_of_brush_and_eraser_are_read_back_exactly(hand):
+def test_strokes_of_brush_and_eraser_are_read_back_exactly(hand, shots):
     expected = np.zeros((HEIGHT, WIDTH), np.uint8)
     hand.drag((20, 30), (80, 61), (120, 40))
     expected[stroke(9, (20, 30), (80, 61), (120, 40))] = 1
@@ -120,7 +118,7 @@ def test_strokes_of_brush_and_eraser_are_read_back_exactly(hand):
     hand.drag((10, 50), (150, 50))
     expected[stroke(5, (10, 50), (150, 50))] = 0
     hand.reads(expected)
-    hand.page.screenshot(path=Path(os.environ.get("SCREENSHOTS", hand.folder), "painter.png"))
+    hand.page.screenshot(path=shots / "painter.png")
     assert hand.page.locator(".painter [data-object='2']").inner_text() == f"object 2: {(expected == 2).sum():,} px"
     assert hand.page.locator(".jp-Notebook .jp-Cell").count() < 20  # no key reached JupyterLab, where b adds a cell
 
@@ -168,7 +166,7 @@ def test_a_polygon_has_its_corners_its_outline_and_its_inside(hand):
     hand.reads(expected)
 
 
-def test_zoomed_in_the_brush_still_hits_the_pixel_under_the_mouse(hand):
+def test_zoomed_in_the_brush_still_hits_the_pixel_under_the_mouse(hand, shots):
     x, y = hand.at(150, 80)
     hand.page.mouse.move(x, y)
     hand.page.keyboard.down("Control")
@@ -186,7 +184,7 @@ def test_zoomed_in_the_brush_still_hits_the_pixel_under_the_mouse(hand):
     expected = np.zeros((HEIGHT, WIDTH), np.uint8)
     expected[80, 150:156] = expected[77:81, 155] = 1
     hand.reads(expected)
-    hand.page.screenshot(path=Path(os.environ.get("SCREENSHOTS", hand.folder), "painter_zoomed.png"))
+    hand.page.screenshot(path=shots / "painter_zoomed.png")
     hand.page.keyboard.down("Shift")  # move the view by two pixels, then paint the same spot of the screen
     hand.page.mouse.down()
     hand.page.mouse.move(x + 7 * across, y - 3 * across)

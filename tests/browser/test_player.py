@@ -1,6 +1,5 @@
 """TrackPlayer in a real JupyterLab: it plays, jumps, steps, compares, and tells Python which frame is shown."""
 
-import os
 import re
 import time
 from pathlib import Path
@@ -106,13 +105,13 @@ def test_a_click_on_the_timeline_jumps_there(hand):
     hand.shows(15)
 
 
-def test_it_finds_the_worst_frame_and_where_the_tracks_differ_most(hand):
+def test_it_finds_the_worst_frame_and_where_the_tracks_differ_most(hand, shots):
     hand.press("w", 17)
     words = hand.page.inner_text(".player .words")
     assert re.search(r"one frame lost: mean J 0\.50, F 0\.50 \(its worst J\)", words), words
     hand.press("Home", 0)
     hand.press("d", 17)
-    hand.page.screenshot(path=Path(os.environ.get("SCREENSHOTS", hand.folder), "player.png"))
+    hand.page.screenshot(path=shots / "player.png")
     hand.page.keyboard.press("f")
     hand.page.wait_for_selector(".player button[aria-pressed=true] >> text=F")
     hand.page.keyboard.press("j")

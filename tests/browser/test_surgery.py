@@ -1,8 +1,5 @@
 """Surgery on memory in a real JupyterLab, from the hand to the new mask."""
 
-import os
-from pathlib import Path
-
 CELLS = [
     "import vos_lab as vl\n"
     "from vos_lab.datasets import samples\n"
@@ -20,7 +17,7 @@ SLIDE = """value => new Promise(done => {
 })"""
 
 
-def test_memory_is_changed_by_hand(opened, tmp_path):
+def test_memory_is_changed_by_hand(opened, shots):
     with opened("surgery.ipynb", *CELLS, height=1700) as page:
         words = page.locator(".vos.surgery .words")
         page.wait_for_selector(".vos.surgery .strip figure")
@@ -36,7 +33,6 @@ def test_memory_is_changed_by_hand(opened, tmp_path):
         page.mouse.down()
         page.mouse.move(box["x"] + 320, box["y"] + 200, steps=4)
         page.mouse.up()
-        shots = Path(os.environ.get("SCREENSHOTS", tmp_path))
         page.screenshot(path=shots / "surgery-sheet.png")
         page.locator(".vos.surgery .sheet button.use").click()
         page.wait_for_selector(".vos.surgery .strip figcaption b >> text=repainted")
