@@ -1,5 +1,6 @@
-"""What files are like outside of data sets: turned phones, uneven clocks, links, full disks, files that go away."""
+"""What files are like outside of data sets: turned phones, uneven clocks, links, full or read-only disks, files that go."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 from imageio_ffmpeg import get_ffmpeg_exe
 from PIL import Image
 
-from vos_lab import Clip, InputError, video
+from vos_lab import Clip, InputError, Tracker, cli, video
 
 
 def test_a_photograph_taken_with_a_turned_camera_stands_upright(tmp_path):
@@ -120,6 +121,19 @@ def test_on_a_full_disk_nothing_is_half_written_and_it_is_said(tmp_path, command
     for path in left:
         if path.suffix == ".png":
             Image.open(path).load()  # whole
+
+
+def test_on_a_read_only_disk_it_is_said_before_the_work(tmp_path, monkeypatch, capsys):
+    Clip(rng_frames(4), masks=first_mask(4), name="clip").save(tmp_path / "tree")
+
+    def refuse(path, *_):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), os.fspath(path))
+
+    monkeypatch.setattr(os, "mkdir", refuse)
+    monkeypatch.setattr(Tracker, "run", lambda *_: pytest.fail("it tracked, and the work is lost"))
+    out = tmp_path / "out"
+    assert cli.main(["segment", f"{tmp_path}/tree/JPEGImages/480p/clip", "--model", "colour", "--out", str(out)]) == 2
+    assert capsys.readouterr().err == f"vos-lab segment: {out}: {os.strerror(errno.EROFS)}\n"
 
 
 def rng_frames(count: int) -> np.ndarray:

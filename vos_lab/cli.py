@@ -107,10 +107,10 @@ def segment(args: argparse.Namespace) -> None:
     out = args.out / clip.name
     check_replaceable(out, args.input)
 
-    track = Tracker(model, prior=prior_of(args)).run(clip)
-    masks = resized(track.masks, clip.source_size or clip.size)  # DAVIS wants them at the size of the files
-    scores, comment = score_given(masks, truth, list(given), clip.name)
-    with whole_folder(out) as draft:
+    with whole_folder(out) as draft:  # around the tracking: a disk that refuses writing does so before the work
+        track = Tracker(model, prior=prior_of(args)).run(clip)
+        masks = resized(track.masks, clip.source_size or clip.size)  # DAVIS wants them at the size of the files
+        scores, comment = score_given(masks, truth, list(given), clip.name)
         for name, mask in zip(clip.frame_names, masks):
             write_mask(draft / f"{name}.png", mask)
         Clip(clip.frames, track.masks, clip.name, fps=clip.fps).save_overlay(draft / "overlay.mp4")
