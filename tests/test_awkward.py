@@ -12,6 +12,7 @@ from imageio_ffmpeg import get_ffmpeg_exe
 from PIL import Image
 
 from vos_lab import Clip, InputError, Tracker, cli, video
+from vos_lab.bench import memory
 
 
 def test_a_photograph_taken_with_a_turned_camera_stands_upright(tmp_path):
@@ -123,17 +124,32 @@ def test_on_a_full_disk_nothing_is_half_written_and_it_is_said(tmp_path, command
             Image.open(path).load()  # whole
 
 
+def refuse(path, *_):
+    """What os.mkdir and os.open say of a read-only disk."""
+    raise OSError(errno.EROFS, os.strerror(errno.EROFS), os.fspath(path))
+
+
 def test_on_a_read_only_disk_it_is_said_before_the_work(tmp_path, monkeypatch, capsys):
     Clip(rng_frames(4), masks=first_mask(4), name="clip").save(tmp_path / "tree")
-
-    def refuse(path, *_):
-        raise OSError(errno.EROFS, os.strerror(errno.EROFS), os.fspath(path))
 
     monkeypatch.setattr(os, "mkdir", refuse)
     monkeypatch.setattr(Tracker, "run", lambda *_: pytest.fail("it tracked, and the work is lost"))
     out = tmp_path / "out"
     assert cli.main(["segment", f"{tmp_path}/tree/JPEGImages/480p/clip", "--model", "colour", "--out", str(out)]) == 2
     assert capsys.readouterr().err == f"vos-lab segment: {out}: {os.strerror(errno.EROFS)}\n"
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_bench_asks_the_disk_before_it_measures(there, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "out"
+    if there:
+        out.mkdir()
+
+    monkeypatch.setattr(os, "open" if there else "mkdir", refuse)
+    monkeypatch.setattr(memory, "bench_memory", lambda *_: pytest.fail("it measured, and the numbers are lost"))
+    assert cli.main(["bench", "memory", "--out", str(out)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"vos-lab bench: {out}") and said.endswith(f": {os.strerror(errno.EROFS)}\n")
 
 
 def rng_frames(count: int) -> np.ndarray:

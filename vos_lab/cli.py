@@ -272,6 +272,8 @@ def add_bench(commands) -> None:
 
 
 def bench(args: argparse.Namespace) -> None:
+    from tempfile import TemporaryFile
+
     import torch
 
     from .bench import away, growth, memory, motion, profile, speed
@@ -279,6 +281,8 @@ def bench(args: argparse.Namespace) -> None:
     from .models import faster, load_model
     from .numbers import flush_denormals
 
+    args.out.mkdir(parents=True, exist_ok=True)
+    TemporaryFile(dir=args.out).close()  # a disk that refuses writing does so before the work
     size = tuple(args.size)
     if args.threads:
         torch.set_num_threads(args.threads)
