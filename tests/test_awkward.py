@@ -12,7 +12,6 @@ from imageio_ffmpeg import get_ffmpeg_exe
 from PIL import Image
 
 from vos_lab import Clip, InputError, Tracker, cli, video
-from vos_lab.bench import memory
 
 
 def test_a_photograph_taken_with_a_turned_camera_stands_upright(tmp_path):
@@ -140,16 +139,23 @@ def test_on_a_read_only_disk_it_is_said_before_the_work(tmp_path, monkeypatch, c
 
 
 @pytest.mark.parametrize("there", [False, True])
-def test_bench_asks_the_disk_before_it_measures(there, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    "command, work", [("bench memory", "vos_lab.bench.memory.bench_memory"), ("evaluate", "vos_lab.metrics.evaluate")]
+)
+def test_the_disk_is_asked_before_numbers_are_measured(command, work, there, tmp_path, monkeypatch, capsys):
     out = tmp_path / "out"
     if there:
         out.mkdir()
+    words = command.split()
+    if command == "evaluate":
+        Clip(rng_frames(4), masks=first_mask(4), name="clip").save(tmp_path / "tree")
+        words += 2 * [f"{tmp_path}/tree/Annotations/480p"]
 
     monkeypatch.setattr(os, "open" if there else "mkdir", refuse)
-    monkeypatch.setattr(memory, "bench_memory", lambda *_: pytest.fail("it measured, and the numbers are lost"))
-    assert cli.main(["bench", "memory", "--out", str(out)]) == 2
+    monkeypatch.setattr(work, lambda *_, **__: pytest.fail("it measured, and the numbers are lost"))
+    assert cli.main([*words, "--out", str(out)]) == 2
     said = capsys.readouterr().err
-    assert said.startswith(f"vos-lab bench: {out}") and said.endswith(f": {os.strerror(errno.EROFS)}\n")
+    assert said.startswith(f"vos-lab {words[0]}: {out}") and said.endswith(f": {os.strerror(errno.EROFS)}\n")
 
 
 def rng_frames(count: int) -> np.ndarray:

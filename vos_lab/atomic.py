@@ -8,9 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryFile
 
 DRAFT = re.compile(r"\..+\.\d+\.part(\.[^.]*)?")  # .NAME.PROCESS.part.ENDING
 DAY = 24 * 3600  # seconds; no draft is written for so long
+
+
+def check_writable(folder: Path) -> None:
+    """Make this folder where it is missing. Raises OSError if nothing can be written there: before the work, not after it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    TemporaryFile(dir=folder).close()
 
 
 @contextmanager

@@ -272,17 +272,15 @@ def add_bench(commands) -> None:
 
 
 def bench(args: argparse.Namespace) -> None:
-    from tempfile import TemporaryFile
-
     import torch
 
+    from .atomic import check_writable
     from .bench import away, growth, memory, motion, profile, speed
     from .datasets.world import World
     from .models import faster, load_model
     from .numbers import flush_denormals
 
-    args.out.mkdir(parents=True, exist_ok=True)
-    TemporaryFile(dir=args.out).close()  # a disk that refuses writing does so before the work
+    check_writable(args.out)
     size = tuple(args.size)
     if args.threads:
         torch.set_num_threads(args.threads)
@@ -323,7 +321,7 @@ def add_evaluate(commands) -> None:
 
 
 def evaluate_trees(args: argparse.Namespace) -> None:
-    from .atomic import whole_file
+    from .atomic import check_writable, whole_file
     from .metrics import HEADER, DatasetScores, evaluate
     from .progress import progress
 
@@ -331,6 +329,7 @@ def evaluate_trees(args: argparse.Namespace) -> None:
     out = args.out or args.predictions
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file: choose another --out")
+    check_writable(out)
     clips = []
     for name, predicted, true in progress(pairs, desc="scoring", unit="clip"):
         prediction, truth, sparse = matching_masks(predicted, true)
